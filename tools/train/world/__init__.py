@@ -1,0 +1,4 @@
+"""world - the drawn world that the pack is trained on: figures, places and camera moves, rendered by numpy."""
+from .canvas import HEIGHT, WIDTH
+from .clip import (FPS, caption, figures_all, phrase, reference_caption, render, render_reference, spec_numbered,
+                   spec_random)
