@@ -1,0 +1,35 @@
+/* store_dir - blobs on disk under their digests: DIR/ab/abcdef...; written beside, hashed, then renamed, so that a name always has its bytes. */
+#ifndef SHOTLINE_WIRE_STORE_DIR_H
+#define SHOTLINE_WIRE_STORE_DIR_H
+
+#include "common/base/error.h"
+#include "common/base/hash.h"
+
+#include <stdint.h>
+
+struct store_dir; /* safe to use from several threads */
+
+/* max_bytes 0: unbounded; else the least recently used blobs go when a new one needs room. */
+struct store_dir *store_dir_open(const char *dir, int64_t max_bytes, struct error *err);
+void store_dir_close(struct store_dir **s);
+
+bool store_dir_has(struct store_dir *s, const struct digest *d);
+/* The path of a blob that is there; false when it is not. */
+bool store_dir_path(struct store_dir *s, const struct digest *d, char *path, size_t room);
+int64_t store_dir_bytes(struct store_dir *s, const struct digest *d); /* size of one blob; -1 when absent */
+
+bool store_dir_add_bytes(struct store_dir *s, const void *data, size_t size, struct digest *d, struct error *err);
+bool store_dir_add_file(struct store_dir *s, const char *path, struct digest *d, int64_t *bytes, struct error *err); /* copies */
+/* Reads a whole blob into memory (free it), checking its digest. NULL on failure. */
+char *store_dir_read(struct store_dir *s, const struct digest *d, size_t max_bytes, size_t *size, struct error *err);
+bool store_dir_remove(struct store_dir *s, const struct digest *d);
+
+/* A blob that arrives in pieces: expected digest and size are known. Commit hashes and renames; a wrong digest is ERROR_INPUT. */
+struct store_writer;
+struct store_writer *store_writer_open(struct store_dir *s, const struct digest *d, int64_t bytes, struct error *err);
+int64_t store_writer_offset(const struct store_writer *w);
+bool store_writer_append(struct store_writer *w, const void *data, size_t size, struct error *err);
+bool store_writer_commit(struct store_writer **w, struct error *err);
+void store_writer_abort(struct store_writer **w);
+
+#endif
