@@ -17,7 +17,7 @@ void *arena_copy(struct arena *a, const void *data, size_t bytes);
 char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void arena_free(struct arena *a); /* drops everything; the arena can be used again */
 
-#define arena_new(a, type) ((type *)arena_alloc((a), sizeof(type)))
+#define arena_new(a, type)          ((type *)arena_alloc((a), sizeof(type)))
 #define arena_array(a, type, count) ((type *)arena_alloc((a), sizeof(type) * (size_t)(count)))
 
 /* malloc and friends that end the process when memory runs out. */

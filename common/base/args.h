@@ -16,20 +16,20 @@ enum arg_kind {
 };
 
 struct arg_option {
-    char letter;            /* 0: none */
-    const char *name;       /* long name without dashes */
+    char letter;      /* 0: none */
+    const char *name; /* long name without dashes */
     enum arg_kind kind;
-    void *to;               /* where the value goes; it keeps its default when the option is absent */
-    double min, max;        /* ARG_INT, ARG_NUMBER */
-    const char *value;      /* the value's name in the usage text: "FILE" */
-    const char *help;       /* one line, with the default in brackets */
-    bool *given;            /* optional: set when the option appears */
+    void *to;          /* where the value goes; it keeps its default when the option is absent */
+    double min, max;   /* ARG_INT, ARG_NUMBER */
+    const char *value; /* the value's name in the usage text: "FILE" */
+    const char *help;  /* one line, with the default in brackets */
+    bool *given;       /* optional: set when the option appears */
 };
 
 struct arg_command {
-    const char *program;    /* "shotline submit" */
-    const char *operands;   /* "CAMPAIGN..." or "" */
-    const char *summary;    /* one line */
+    const char *program;  /* "shotline submit" */
+    const char *operands; /* "CAMPAIGN..." or "" */
+    const char *summary;  /* one line */
     const struct arg_option *options;
     size_t option_count;
     int min_operands, max_operands;

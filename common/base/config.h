@@ -9,8 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct config;       /* one parsed file */
-struct config_node;  /* a group, list or value inside it, borrowed from the config */
+struct config;      /* one parsed file */
+struct config_node; /* a group, list or value inside it, borrowed from the config */
 
 struct config *config_open(const char *path, struct error *err);
 struct config *config_parse(const char *text, const char *path, struct error *err); /* path: for messages only */
@@ -20,17 +20,18 @@ const struct config_node *config_root(const struct config *c);
 
 /* Children; NULL when absent (no error). */
 const struct config_node *config_get(const struct config_node *group, const char *key);
-size_t config_count(const struct config_node *node);                        /* of a group, list or array; else 0 */
+size_t config_count(const struct config_node *node); /* of a group, list or array; else 0 */
 const struct config_node *config_at(const struct config_node *node, size_t index);
-const char *config_name(const struct config_node *node);                    /* NULL for list elements */
+const char *config_name(const struct config_node *node); /* NULL for list elements */
 bool config_is_group(const struct config_node *node);
-bool config_is_list(const struct config_node *node);                        /* list or array */
+bool config_is_list(const struct config_node *node); /* list or array */
 int config_line(const struct config_node *node);
 
 /* Typed reads of a node; false with *err "FILE:LINE: KEY: expected ..., found ...". */
 bool config_text(const struct config_node *node, const char **value, struct error *err);
 bool config_int(const struct config_node *node, int64_t min, int64_t max, int64_t *value, struct error *err);
-bool config_uint64(const struct config_node *node, uint64_t *value, struct error *err); /* also "0x..." or decimal text */
+bool config_uint64(const struct config_node *node, uint64_t *value,
+                   struct error *err); /* also "0x..." or decimal text */
 bool config_number(const struct config_node *node, double min, double max, double *value, struct error *err);
 bool config_bool(const struct config_node *node, bool *value, struct error *err);
 

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DIGEST_BYTES 32
+#define DIGEST_BYTES    32
 #define DIGEST_HEX_ROOM 65
 
 struct digest {
@@ -23,7 +23,7 @@ void hash_begin(struct hash *h);
 void hash_bytes(struct hash *h, const void *data, size_t size);
 /* Fields of a key: each carries its length, so that no two field lists give the same bytes. */
 void hash_text(struct hash *h, const char *text);
-void hash_u64(struct hash *h, uint64_t v);      /* little-endian */
+void hash_u64(struct hash *h, uint64_t v); /* little-endian */
 void hash_digest(struct hash *h, const struct digest *d);
 struct digest hash_end(struct hash *h);
 

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 struct json_reader {
-    const char *where;  /* file name for messages */
+    const char *where; /* file name for messages */
     struct error *err;
     bool failed;
 };
@@ -21,7 +21,8 @@ struct json_reader {
 json_t *json_load(const char *path, struct error *err);
 json_t *json_parse(const char *text, size_t size, const char *where, struct error *err);
 
-/* Required fields: int, number, bool, text, group (an object), list (an array). `object` may be NULL after an earlier failure. */
+/* Required fields: int, number, bool, text, group (an object), list (an array). `object` may be NULL after an earlier
+ * failure. */
 int64_t json_int(struct json_reader *r, const json_t *object, const char *key, int64_t min, int64_t max);
 double json_number(struct json_reader *r, const json_t *object, const char *key);
 bool json_bool(struct json_reader *r, const json_t *object, const char *key);

@@ -11,12 +11,11 @@ void log_set_level(enum log_level level);
 void log_set_name(const char *who);
 
 /* warn: a human may act; error: one must. Thread-safe: one write(2) per line. */
-void log_event(enum log_level level, const char *event, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
+void log_event(enum log_level level, const char *event, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 #define log_debug(event, ...) log_event(LOG_DEBUG, event, __VA_ARGS__)
-#define log_info(event, ...) log_event(LOG_INFO, event, __VA_ARGS__)
-#define log_warn(event, ...) log_event(LOG_WARN, event, __VA_ARGS__)
+#define log_info(event, ...)  log_event(LOG_INFO, event, __VA_ARGS__)
+#define log_warn(event, ...)  log_event(LOG_WARN, event, __VA_ARGS__)
 #define log_error(event, ...) log_event(LOG_ERROR, event, __VA_ARGS__)
 
 #endif

@@ -1,7 +1,7 @@
 /* rng - counter-based random numbers and elementary functions that give the same bits on every machine.
  *
- * Philox4x32-10: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011). log, sin and cos are built
- * from + - * and integer operations in double, so no libm decides a bit of a video. */
+ * Philox4x32-10: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011). log, exp, sin and cos
+ * are built from the operations that IEEE 754 rounds exactly (+ - * / sqrt), so no libm decides a bit of a video. */
 #ifndef SHOTLINE_BASE_RNG_H
 #define SHOTLINE_BASE_RNG_H
 
@@ -21,7 +21,8 @@ float rng_normal(uint64_t seed, uint64_t stream, uint64_t index);
 /* Uniform in [0, 1): a pure function like rng_normal. */
 double rng_uniform(uint64_t seed, uint64_t stream, uint64_t index);
 
-/* Portable elementary functions, correct to about 1e-15 relative (sin, cos: absolute, |x| < 1e6). */
+/* Portable elementary functions, correct to about 1e-15 relative (sin, cos: absolute, |x| < 1e6;
+ * pow: times |exponent * log(base)|). */
 double portable_log(double x); /* x > 0 and normal */
 double portable_exp(double x);
 double portable_sin(double x);
