@@ -12,7 +12,8 @@ void image_free(struct image *i)
 }
 
 /* The decoder alone: a whole file is one packet for both formats, so no demuxer has to guess. */
-static bool decode_frame(AVFrame *frame, enum AVCodecID id, const void *data, size_t size, const char *name, struct error *err)
+static bool decode_frame(AVFrame *frame, enum AVCodecID id, const void *data, size_t size, const char *name,
+                         struct error *err)
 {
     const AVCodec *decoder = avcodec_find_decoder(id);
     AVCodecContext *codec = decoder ? avcodec_alloc_context3(decoder) : NULL;
@@ -33,14 +34,16 @@ static bool decode_frame(AVFrame *frame, enum AVCodecID id, const void *data, si
         goto out;
     }
     memcpy(packet->data, data, size);
-    if ((rc = avcodec_send_packet(codec, packet)) < 0 || (rc = avcodec_send_packet(codec, NULL)) < 0 || (rc = avcodec_receive_frame(codec, frame)) < 0) {
+    if ((rc = avcodec_send_packet(codec, packet)) < 0 || (rc = avcodec_send_packet(codec, NULL)) < 0 ||
+        (rc = avcodec_receive_frame(codec, frame)) < 0) {
         video_fail(err, rc == AVERROR_EOF ? AVERROR_INVALIDDATA : rc, "%s: damaged picture", name);
         goto out;
     }
     if (frame->decode_error_flags)
         error_set(err, ERROR_INPUT, "%s: damaged picture", name);
     else if (frame->width < 1 || frame->height < 1 || frame->width > VIDEO_MAX_SIDE || frame->height > VIDEO_MAX_SIDE)
-        error_set(err, ERROR_INPUT, "%s: picture of %dx%d, expected at most %d pixels a side", name, frame->width, frame->height, VIDEO_MAX_SIDE);
+        error_set(err, ERROR_INPUT, "%s: picture of %dx%d, expected at most %d pixels a side", name, frame->width,
+                  frame->height, VIDEO_MAX_SIDE);
     else
         ok = true;
 out:
@@ -125,8 +128,10 @@ uint8_t *image_encode_png(const struct image *i, size_t *size, struct error *err
         goto out;
     }
     for (int y = 0; y < i->height; y++)
-        memcpy(frame->data[0] + (ptrdiff_t)y * frame->linesize[0], i->rgb + (size_t)y * i->width * 3, (size_t)i->width * 3);
-    if ((rc = avcodec_send_frame(codec, frame)) < 0 || (rc = avcodec_send_frame(codec, NULL)) < 0 || (rc = avcodec_receive_packet(codec, packet)) < 0) {
+        memcpy(frame->data[0] + (ptrdiff_t)y * frame->linesize[0], i->rgb + (size_t)y * i->width * 3,
+               (size_t)i->width * 3);
+    if ((rc = avcodec_send_frame(codec, frame)) < 0 || (rc = avcodec_send_frame(codec, NULL)) < 0 ||
+        (rc = avcodec_receive_packet(codec, packet)) < 0) {
         video_fail(err, rc, "PNG encoder");
         goto out;
     }

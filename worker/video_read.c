@@ -24,7 +24,8 @@ static bool open_stream(struct video_reader *r, struct error *err)
     av_dict_set(&options, "format_whitelist", "matroska,webm", 0);
     av_dict_set(&options, "codec_whitelist", "ffv1", 0);
     av_dict_set(&options, "protocol_whitelist", "file", 0);
-    int rc = avformat_open_input(&r->file, r->path, av_find_input_format("matroska"), &options); /* frees r->file on failure */
+    int rc = avformat_open_input(&r->file, r->path, av_find_input_format("matroska"),
+                                 &options); /* frees r->file on failure */
     av_dict_free(&options);
     if (rc < 0)
         return video_fail(err, rc, "%s: no mezzanine", r->path);
@@ -32,7 +33,8 @@ static bool open_stream(struct video_reader *r, struct error *err)
         return error_set(err, ERROR_INPUT, "%s: expected a mezzanine with one FFV1 stream", r->path);
     const AVCodecParameters *p = r->file->streams[0]->codecpar;
     if (p->width < 1 || p->height < 1 || p->width > VIDEO_MAX_SIDE || p->height > VIDEO_MAX_SIDE)
-        return error_set(err, ERROR_INPUT, "%s: frames of %dx%d, expected 1 to %d pixels a side", r->path, p->width, p->height, VIDEO_MAX_SIDE);
+        return error_set(err, ERROR_INPUT, "%s: frames of %dx%d, expected 1 to %d pixels a side", r->path, p->width,
+                         p->height, VIDEO_MAX_SIDE);
     r->width = p->width;
     r->height = p->height;
 
@@ -119,6 +121,8 @@ bool video_reader_next(struct video_reader *r, uint8_t *rgb, bool *end, struct e
             avcodec_send_packet(r->codec, NULL);
             continue;
         }
+        if (rc == AVERROR(EIO) && r->file->pb->error >= 0)
+            rc = AVERROR_INVALIDDATA; /* so Matroska calls a damaged element; the file itself could be read */
         if (rc < 0)
             return video_fail(err, rc, "%s: cannot read", r->path);
         rc = avcodec_send_packet(r->codec, r->packet);

@@ -1,5 +1,5 @@
-/* video_read - the frames of a mezzanine (FFV1 in Matroska), one after another. Anything else is refused: what arrives over the wire meets one demuxer and one
- * decoder, and not all of FFmpeg's. */
+/* video_read - the frames of a mezzanine (FFV1 in Matroska), one after another. Anything else is refused: what arrives
+ * over the wire meets one demuxer and one decoder, and not all of FFmpeg's. */
 #ifndef SHOTLINE_WORKER_VIDEO_READ_H
 #define SHOTLINE_WORKER_VIDEO_READ_H
 

@@ -41,17 +41,22 @@ static bool check(const struct stitch *s, struct error *err)
         const struct stitch_shot *shot = &s->shots[k];
         const int64_t incoming = k > 0 ? s->shots[k - 1].transition_frames : 0;
         const bool last = k + 1 == s->shot_count;
-        if (shot->frames < 1 || shot->frames > INT32_MAX || shot->transition_frames < 0 || shot->transition_frames > shot->frames)
-            return error_set(err, ERROR_INPUT, "stitch: shot %zu has %lld frames and a transition of %lld", k + 1, (long long)shot->frames, (long long)shot->transition_frames);
+        if (shot->frames < 1 || shot->frames > INT32_MAX || shot->transition_frames < 0 ||
+            shot->transition_frames > shot->frames)
+            return error_set(err, ERROR_INPUT, "stitch: shot %zu has %lld frames and a transition of %lld", k + 1,
+                             (long long)shot->frames, (long long)shot->transition_frames);
         if ((last || shot->transition == TRANSITION_CUT) && shot->transition_frames != 0)
-            return error_set(err, ERROR_INPUT, "stitch: shot %zu ends with a cut, expected a transition of 0 frames and not %lld", k + 1, (long long)shot->transition_frames);
+            return error_set(err, ERROR_INPUT,
+                             "stitch: shot %zu ends with a cut, expected a transition of 0 frames and not %lld", k + 1,
+                             (long long)shot->transition_frames);
         if (incoming + shot->transition_frames > shot->frames)
-            return error_set(err, ERROR_INPUT, "stitch: the transitions of shot %zu need %lld frames, it has %lld", k + 1, (long long)(incoming + shot->transition_frames),
-                             (long long)shot->frames);
+            return error_set(err, ERROR_INPUT, "stitch: the transitions of shot %zu need %lld frames, it has %lld",
+                             k + 1, (long long)(incoming + shot->transition_frames), (long long)shot->frames);
         total += shot->frames - shot->transition_frames;
     }
     if (total != s->frames)
-        return error_set(err, ERROR_INPUT, "stitch: the shots give %lld frames, expected %lld", (long long)total, (long long)s->frames);
+        return error_set(err, ERROR_INPUT, "stitch: the shots give %lld frames, expected %lld", (long long)total,
+                         (long long)s->frames);
     return true;
 }
 
@@ -86,7 +91,8 @@ static bool player_seek(struct player *p, int64_t index, size_t shot, struct err
         if (!video_reader_next(p->reader, p->rgb, &end, err))
             return error_wrap(err, "shot %zu", shot + 1);
         if (end)
-            return error_set(err, ERROR_INPUT, "shot %zu: the mezzanine has %lld frames, expected at least %lld", shot + 1, (long long)(p->index + 1), (long long)(index + 1));
+            return error_set(err, ERROR_INPUT, "shot %zu: the mezzanine has %lld frames, expected at least %lld",
+                             shot + 1, (long long)(p->index + 1), (long long)(index + 1));
         p->index++;
     }
     return true;
@@ -108,7 +114,8 @@ static bool open_next(struct timeline *t, struct error *err)
         return false;
     const int width = video_reader_width(t->next.reader), height = video_reader_height(t->next.reader);
     return (width == t->width && height == t->height) ||
-           error_set(err, ERROR_INPUT, "shot %zu: frames of %dx%d, expected %dx%d as in the shots before", t->shot + 2, width, height, t->width, t->height);
+           error_set(err, ERROR_INPUT, "shot %zu: frames of %dx%d, expected %dx%d as in the shots before", t->shot + 2,
+                     width, height, t->width, t->height);
 }
 
 /* Frame j of a transition of n frames from a to b. */
@@ -149,7 +156,8 @@ static const uint8_t *timeline_frame(struct timeline *t, int64_t i, struct error
         return NULL;
     if (!player_seek(&t->next, source_frame(i - overlap_at, s->fps_in, s->fps_out), t->shot + 1, err))
         return NULL;
-    mix(t->mixed, t->here.rgb, t->next.rgb, (size_t)t->width * t->height * 3, now->transition, i - overlap_at, now->transition_frames);
+    mix(t->mixed, t->here.rgb, t->next.rgb, (size_t)t->width * t->height * 3, now->transition, i - overlap_at,
+        now->transition_frames);
     return t->mixed;
 }
 
@@ -158,7 +166,8 @@ static bool play(struct timeline *t, struct video_writer *w, struct error *err)
     const struct stitch *s = t->s;
     for (int64_t i = 0; i < s->frames; i++) {
         if (s->cancelled && s->cancelled(s->context))
-            return error_set(err, ERROR_CANCELLED, "stitch: cancelled at frame %lld of %lld", (long long)i, (long long)s->frames);
+            return error_set(err, ERROR_CANCELLED, "stitch: cancelled at frame %lld of %lld", (long long)i,
+                             (long long)s->frames);
         const uint8_t *rgb = timeline_frame(t, i, err);
         if (!rgb || !video_writer_add(w, rgb, err))
             return false;
@@ -178,7 +187,11 @@ bool video_stitch(const struct stitch *s, const char *path, struct error *err)
         t.height = video_reader_height(t.here.reader);
         t.mixed = xmalloc((size_t)t.width * t.height * 3);
         w = video_writer_open_h264(path,
-                                   &(struct video_format){ .width = s->width, .height = s->height, .fps = s->fps_out, .source_width = t.width, .source_height = t.height,
+                                   &(struct video_format){ .width = s->width,
+                                                           .height = s->height,
+                                                           .fps = s->fps_out,
+                                                           .source_width = t.width,
+                                                           .source_height = t.height,
                                                            .crf = s->crf },
                                    err);
         ok = w && play(&t, w, err) && video_writer_finish(&w, err);

@@ -1,8 +1,10 @@
-/* video_stitch - the timeline of a finished video: shots one after another, transitions between them, at the file's frame rate and size.
+/* video_stitch - the timeline of a finished video: shots one after another, transitions between them, at the file's
+ * frame rate and size.
  *
- * Shot k is seen in its `frames` frames of the file, counted at the file's rate. It and the next shot are both there during the last `transition_frames` of it:
- * the file has the sum of `frames` less the sum of `transition_frames`. In a dissolve the next shot's share grows by equal parts; a fade goes to black in the
- * first half and comes up in the second. Frame i of a shot shows the mezzanine frame that is on at the middle of frame i. */
+ * Shot k is seen in its `frames` frames of the file, counted at the file's rate. It and the next shot are both there
+ * during the last `transition_frames` of it: the file has the sum of `frames` less the sum of `transition_frames`. In a
+ * dissolve the next shot's share grows by equal parts; a fade goes to black in the first half and comes up in the
+ * second. Frame i of a shot shows the mezzanine frame that is on at the middle of frame i. */
 #ifndef SHOTLINE_WORKER_VIDEO_STITCH_H
 #define SHOTLINE_WORKER_VIDEO_STITCH_H
 

@@ -39,7 +39,8 @@ static void video_writer_free(struct video_writer *w, bool keep_file)
 }
 
 /* The codec is filled in by the caller; from here on both kinds are alike. */
-static bool open_file(struct video_writer *w, const char *muxer, AVDictionary **codec_options, const char *filter, AVDictionary **muxer_options, struct error *err)
+static bool open_file(struct video_writer *w, const char *muxer, AVDictionary **codec_options, const char *filter,
+                      AVDictionary **muxer_options, struct error *err)
 {
     int rc = avformat_alloc_output_context2(&w->file, NULL, muxer, w->path);
     if (rc < 0)
@@ -54,7 +55,8 @@ static bool open_file(struct video_writer *w, const char *muxer, AVDictionary **
     w->codec->time_base = (AVRational){ 1, w->format.fps };
     w->codec->framerate = (AVRational){ w->format.fps, 1 };
     if ((rc = avcodec_open2(w->codec, NULL, codec_options)) < 0)
-        return video_fail(err, rc, "%s: encoder %s, %dx%d", w->path, w->codec->codec->name, w->format.width, w->format.height);
+        return video_fail(err, rc, "%s: encoder %s, %dx%d", w->path, w->codec->codec->name, w->format.width,
+                          w->format.height);
 
     w->stream = avformat_new_stream(w->file, NULL);
     w->frame = av_frame_alloc();
@@ -70,7 +72,8 @@ static bool open_file(struct video_writer *w, const char *muxer, AVDictionary **
             (rc = avcodec_parameters_copy(w->filter->par_in, w->stream->codecpar)) < 0)
             return video_fail(err, rc, "%s: filter %s", w->path, filter);
         w->filter->time_base_in = w->codec->time_base;
-        if ((rc = av_bsf_init(w->filter)) < 0 || (rc = avcodec_parameters_copy(w->stream->codecpar, w->filter->par_out)) < 0)
+        if ((rc = av_bsf_init(w->filter)) < 0 ||
+            (rc = avcodec_parameters_copy(w->stream->codecpar, w->filter->par_out)) < 0)
             return video_fail(err, rc, "%s: filter %s", w->path, filter);
     }
 
@@ -92,11 +95,15 @@ static bool open_file(struct video_writer *w, const char *muxer, AVDictionary **
     return true;
 }
 
-static struct video_writer *new_writer(const char *path, const struct video_format *f, const char *encoder, struct error *err)
+static struct video_writer *new_writer(const char *path, const struct video_format *f, const char *encoder,
+                                       struct error *err)
 {
     video_begin();
-    if (f->width < 16 || f->height < 16 || f->width > VIDEO_MAX_SIDE || f->height > VIDEO_MAX_SIDE || f->fps < 1 || f->fps > 240) {
-        error_set(err, ERROR_INPUT, "video of %dx%d at %d frames/s: expected 16 to %d pixels a side and 1 to 240 frames/s", f->width, f->height, f->fps, VIDEO_MAX_SIDE);
+    if (f->width < 16 || f->height < 16 || f->width > VIDEO_MAX_SIDE || f->height > VIDEO_MAX_SIDE || f->fps < 1 ||
+        f->fps > 240) {
+        error_set(err, ERROR_INPUT,
+                  "video of %dx%d at %d frames/s: expected 16 to %d pixels a side and 1 to 240 frames/s", f->width,
+                  f->height, f->fps, VIDEO_MAX_SIDE);
         return NULL;
     }
     const AVCodec *codec = avcodec_find_encoder_by_name(encoder);
@@ -151,7 +158,8 @@ struct video_writer *video_writer_open_ffv1(const char *path, const struct video
 struct video_writer *video_writer_open_h264(const char *path, const struct video_format *f, struct error *err)
 {
     if (f->width % 2 || f->height % 2 || f->crf < 0 || f->crf > 51) {
-        error_set(err, ERROR_INPUT, "video of %dx%d with crf %d: expected an even size and a crf from 0 to 51", f->width, f->height, f->crf);
+        error_set(err, ERROR_INPUT, "video of %dx%d with crf %d: expected an even size and a crf from 0 to 51",
+                  f->width, f->height, f->crf);
         return NULL;
     }
     struct video_writer *w = new_writer(path, f, "libx264", err);
@@ -173,7 +181,8 @@ struct video_writer *video_writer_open_h264(const char *path, const struct video
     av_dict_free(&options);
     av_dict_free(&muxer_options);
     if (ok) {
-        w->scaler = video_scaler(w->format.source_width, w->format.source_height, AV_PIX_FMT_RGB24, f->width, f->height, AV_PIX_FMT_YUV420P, err);
+        w->scaler = video_scaler(w->format.source_width, w->format.source_height, AV_PIX_FMT_RGB24, f->width, f->height,
+                                 AV_PIX_FMT_YUV420P, err);
         const int *bt709 = sws_getCoefficients(SWS_CS_ITU709);
         ok = w->scaler && (sws_setColorspaceDetails(w->scaler, bt709, 1, bt709, 0, 0, 1 << 16, 1 << 16) >= 0 ||
                            error_set(err, ERROR_INTERNAL, "%s: the scaler refuses BT.709", path));
@@ -322,8 +331,9 @@ static void find_codec_version(void)
     char x264[80];
     find_x264_version(x264, sizeof x264);
     const unsigned codec = avcodec_version(), format = avformat_version(), scale = swscale_version();
-    snprintf(codec_version, sizeof codec_version, "avcodec %u.%u.%u avformat %u.%u.%u swscale %u.%u.%u x264 %s", AV_VERSION_MAJOR(codec), AV_VERSION_MINOR(codec),
-             AV_VERSION_MICRO(codec), AV_VERSION_MAJOR(format), AV_VERSION_MINOR(format), AV_VERSION_MICRO(format), AV_VERSION_MAJOR(scale), AV_VERSION_MINOR(scale),
+    snprintf(codec_version, sizeof codec_version, "avcodec %u.%u.%u avformat %u.%u.%u swscale %u.%u.%u x264 %s",
+             AV_VERSION_MAJOR(codec), AV_VERSION_MINOR(codec), AV_VERSION_MICRO(codec), AV_VERSION_MAJOR(format),
+             AV_VERSION_MINOR(format), AV_VERSION_MICRO(format), AV_VERSION_MAJOR(scale), AV_VERSION_MINOR(scale),
              AV_VERSION_MICRO(scale), x264);
 }
 
