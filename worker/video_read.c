@@ -27,6 +27,8 @@ static bool open_stream(struct video_reader *r, struct error *err)
     int rc = avformat_open_input(&r->file, r->path, av_find_input_format("matroska"),
                                  &options); /* frees r->file on failure */
     av_dict_free(&options);
+    if (rc == AVERROR(EIO))
+        rc = AVERROR_INVALIDDATA; /* so Matroska calls a damaged or cut file */
     if (rc < 0)
         return video_fail(err, rc, "%s: no mezzanine", r->path);
     if (r->file->nb_streams != 1 || r->file->streams[0]->codecpar->codec_id != AV_CODEC_ID_FFV1)
@@ -122,7 +124,7 @@ bool video_reader_next(struct video_reader *r, uint8_t *rgb, bool *end, struct e
             continue;
         }
         if (rc == AVERROR(EIO) && r->file->pb->error >= 0)
-            rc = AVERROR_INVALIDDATA; /* so Matroska calls a damaged element; the file itself could be read */
+            rc = AVERROR_INVALIDDATA; /* as above: the file itself could be read */
         if (rc < 0)
             return video_fail(err, rc, "%s: cannot read", r->path);
         rc = avcodec_send_packet(r->codec, r->packet);
