@@ -1,5 +1,5 @@
-/* blob - moving blobs: credit-controlled chunks, resumable, digest-verified. The coordinator runs a blob_server in a thread of its own;
- * workers and clients use a blob_client, which blocks. */
+/* blob - moving blobs: credit-controlled chunks, resumable, digest-verified. The coordinator runs a blob_server in a
+ * thread of its own; workers and clients use a blob_client, which blocks. */
 #ifndef SHOTLINE_WIRE_BLOB_H
 #define SHOTLINE_WIRE_BLOB_H
 
@@ -9,26 +9,32 @@
 #include <stdatomic.h>
 
 #define BLOB_CHUNK_BYTES (256u << 10)
-#define BLOB_CREDIT 8u
+#define BLOB_CREDIT      8u
 
-/* Blobs that live outside the store (the files of a pack): asked when the store does not have a digest. May be NULL. Called on the server's thread. */
+/* Blobs that live outside the store (the files of a pack): asked when the store does not have a digest. May be NULL.
+ * Called on the server's thread. */
 typedef bool blob_lookup(void *context, const struct digest *d, char *path, size_t room);
 
 struct blob_server;
 /* Binds `address` and serves on its own thread until closed. */
-struct blob_server *blob_server_open(const char *address, struct store_dir *store, int64_t max_blob_bytes, blob_lookup *lookup,
-                                     void *context, struct error *err);
+struct blob_server *blob_server_open(const char *address, struct store_dir *store, int64_t max_blob_bytes,
+                                     blob_lookup *lookup, void *context, struct error *err);
 void blob_server_close(struct blob_server **s);
 
 struct blob_client;
 /* stop: checked while waiting (may be NULL); when it becomes true calls end with ERROR_CANCELLED. */
 struct blob_client *blob_client_open(const char *address, const atomic_bool *stop, struct error *err);
 void blob_client_close(struct blob_client **c);
-/* Makes the blob present in `store` (no traffic when it is there). Gives up after timeout_ms without progress: ERROR_UNREACHABLE. */
-bool blob_client_get(struct blob_client *c, struct store_dir *store, const struct digest *d, int64_t timeout_ms, struct error *err);
+/* Makes the blob present in `store` (no traffic when it is there). Gives up after timeout_ms without progress:
+ * ERROR_UNREACHABLE. */
+bool blob_client_get(struct blob_client *c, struct store_dir *store, const struct digest *d, int64_t timeout_ms,
+                     struct error *err);
 /* As get, but straight to a file (write-then-rename), for artifacts and pack files. */
-bool blob_client_get_file(struct blob_client *c, const struct digest *d, const char *path, int64_t timeout_ms, struct error *err);
-bool blob_client_put(struct blob_client *c, struct store_dir *store, const struct digest *d, int64_t timeout_ms, struct error *err);
-bool blob_client_put_file(struct blob_client *c, const char *path, struct digest *d, int64_t *bytes, int64_t timeout_ms, struct error *err);
+bool blob_client_get_file(struct blob_client *c, const struct digest *d, const char *path, int64_t timeout_ms,
+                          struct error *err);
+bool blob_client_put(struct blob_client *c, struct store_dir *store, const struct digest *d, int64_t timeout_ms,
+                     struct error *err);
+bool blob_client_put_file(struct blob_client *c, const char *path, struct digest *d, int64_t *bytes, int64_t timeout_ms,
+                          struct error *err);
 
 #endif

@@ -12,8 +12,10 @@
 /* Appends the packed message to *to (cleared first). */
 void codec_pack(const ProtobufCMessage *m, struct str *to);
 
-/* Decodes into `arena`; NULL with *err when the bytes are not a valid message of this type. Every `bytes digest` field is checked by its user. */
-void *codec_unpack(const ProtobufCMessageDescriptor *type, const void *data, size_t size, struct arena *arena, struct error *err);
+/* Decodes into `arena`; NULL with *err when the bytes are not a valid message of this type. Every `bytes digest` field
+ * is checked by its user. */
+void *codec_unpack(const ProtobufCMessageDescriptor *type, const void *data, size_t size, struct arena *arena,
+                   struct error *err);
 
 /* A 32-byte bytes field as a digest; false when its size differs. */
 bool codec_digest(struct digest *d, const ProtobufCBinaryData *bytes);

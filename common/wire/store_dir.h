@@ -1,4 +1,5 @@
-/* store_dir - blobs on disk under their digests: DIR/ab/abcdef...; written beside, hashed, then renamed, so that a name always has its bytes. */
+/* store_dir - blobs on disk under their digests: DIR/ab/abcdef...; written beside, hashed, then renamed, so that a name
+ * always has its bytes. */
 #ifndef SHOTLINE_WIRE_STORE_DIR_H
 #define SHOTLINE_WIRE_STORE_DIR_H
 
@@ -19,17 +20,30 @@ bool store_dir_path(struct store_dir *s, const struct digest *d, char *path, siz
 int64_t store_dir_bytes(struct store_dir *s, const struct digest *d); /* size of one blob; -1 when absent */
 
 bool store_dir_add_bytes(struct store_dir *s, const void *data, size_t size, struct digest *d, struct error *err);
-bool store_dir_add_file(struct store_dir *s, const char *path, struct digest *d, int64_t *bytes, struct error *err); /* copies */
+bool store_dir_add_file(struct store_dir *s, const char *path, struct digest *d, int64_t *bytes,
+                        struct error *err); /* copies */
 /* Reads a whole blob into memory (free it), checking its digest. NULL on failure. */
 char *store_dir_read(struct store_dir *s, const struct digest *d, size_t max_bytes, size_t *size, struct error *err);
 bool store_dir_remove(struct store_dir *s, const struct digest *d);
 
-/* A blob that arrives in pieces: expected digest and size are known. Commit hashes and renames; a wrong digest is ERROR_INPUT. */
+/* A pinned blob (there or still to come) is never chosen to make room; pins count, and live as long as the store is
+ * open. */
+void store_dir_pin(struct store_dir *s, const struct digest *d);
+void store_dir_unpin(struct store_dir *s, const struct digest *d);
+
+/* A blob that arrives in pieces: its digest is known, and its size, or -1 where the first piece will tell. Commit
+ * checks the digest and renames; a wrong one is ERROR_INPUT and the bytes are dropped. Abort keeps them: the next
+ * writer of the same blob goes on at store_writer_offset. A second writer of a blob that is being written starts from
+ * nothing beside it. */
 struct store_writer;
 struct store_writer *store_writer_open(struct store_dir *s, const struct digest *d, int64_t bytes, struct error *err);
+/* As above for any file: PATH.part becomes PATH. */
+struct store_writer *store_writer_open_file(const char *path, const struct digest *d, int64_t bytes, struct error *err);
 int64_t store_writer_offset(const struct store_writer *w);
 bool store_writer_append(struct store_writer *w, const void *data, size_t size, struct error *err);
-bool store_writer_commit(struct store_writer **w, struct error *err);
+bool store_writer_commit(struct store_writer **w, struct error *err); /* *w is gone in any case */
 void store_writer_abort(struct store_writer **w);
+/* Drops what was written so far: offset 0. */
+bool store_writer_restart(struct store_writer *w, struct error *err);
 
 #endif

@@ -1,0 +1,239 @@
+/* endpoint - see endpoint.h: the ZeroMQ implementation. */
+#include "common/wire/endpoint.h"
+
+#include "common/base/arena.h"
+#include "common/base/file.h"
+#include "common/base/str.h"
+
+#include <czmq.h>
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+/* A closing socket may still deliver its last words (a bye, a refusal), but not hold up the program. */
+#define LINGER_MS 300
+/* Notices a peer that vanished without a word, under the conversations' own heartbeats. */
+#define PING_MS         5000
+#define PING_TIMEOUT_MS 15000
+
+struct endpoint {
+    zsock_t *sock;
+    void *handle; /* the zmq socket inside */
+    bool router;
+    zmq_msg_t body;
+};
+
+static const char *const conversation_names[] = { "workers", "clients", "blobs" };
+
+/* Splits "tcp://HOST:PORT"; the host keeps its brackets when it has some. */
+static bool split_tcp(const char *address, char *host, size_t room, long *port)
+{
+    const char *rest = address + strlen("tcp://");
+    const char *colon = strrchr(rest, ':');
+    char *end;
+
+    if (!colon || colon == rest || (size_t)(colon - rest) >= room || colon[1] < '0' || colon[1] > '9')
+        return false;
+    memcpy(host, rest, (size_t)(colon - rest));
+    host[colon - rest] = '\0';
+    *port = strtol(colon + 1, &end, 10);
+    return *end == '\0' && *port >= 1 && *port <= 65535;
+}
+
+bool endpoint_address(const char *base, enum conversation c, char *to, size_t room, struct error *err)
+{
+    char host[256];
+    long port;
+    int n;
+
+    if (str_starts(base, "ipc:///") && base[strlen("ipc:///")]) {
+        n = snprintf(to, room, "%s/%s", base, conversation_names[c]);
+        if (n < 0 || (size_t)n >= room ||
+            (size_t)n - strlen("ipc://") >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
+            return error_set(err, ERROR_USAGE, "address %s: the path is too long for a socket; use a shorter folder",
+                             base);
+        return true;
+    }
+    if (str_starts(base, "tcp://") && split_tcp(base, host, sizeof host, &port) && port + (long)c <= 65535) {
+        n = snprintf(to, room, "tcp://%s:%ld", host, port + (long)c);
+        if (n < 0 || (size_t)n >= room)
+            return error_set(err, ERROR_USAGE, "address %s: too long", base);
+        return true;
+    }
+    return error_set(err, ERROR_USAGE, "address \"%s\": expected ipc:///FOLDER or tcp://HOST:PORT (ports to 65533)",
+                     base);
+}
+
+static bool is_loopback(const char *host)
+{
+    struct in_addr v4;
+
+    if (strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0)
+        return true;
+    return inet_pton(AF_INET, host, &v4) == 1 && (ntohl(v4.s_addr) >> 24) == 127;
+}
+
+/* Whether the address may be bound; makes the folder of an ipc socket, for this user alone. */
+static bool prepare_bind(const char *address, struct error *err)
+{
+    char host[256];
+    long port;
+
+    if (str_starts(address, "tcp://")) {
+        if (!split_tcp(address, host, sizeof host, &port))
+            return error_set(err, ERROR_USAGE, "bind %s: expected tcp://HOST:PORT", address);
+        if (!is_loopback(host))
+            return error_set(err, ERROR_USAGE,
+                             "bind %s: without keys only ipc:// and loopback addresses (127.0.0.1, [::1]) are bound",
+                             address);
+        return true;
+    }
+    if (str_starts(address, "ipc:///")) {
+        char *folder = xstrdup(address + strlen("ipc://"));
+        char *slash = strrchr(folder, '/');
+        bool ok = true;
+
+        *slash = '\0';
+        if (slash != folder)
+            ok = file_make_dirs(folder, 0700, err);
+        free(folder);
+        return ok || error_wrap(err, "bind %s", address);
+    }
+    if (str_starts(address, "inproc://"))
+        return true;
+    return error_set(err, ERROR_USAGE, "bind %s: expected ipc:///PATH or tcp://HOST:PORT", address);
+}
+
+static struct endpoint *endpoint_new(int type)
+{
+    struct endpoint *e = xcalloc(1, sizeof *e);
+
+    zsys_handler_set(NULL); /* signals belong to the program */
+    e->sock = zsock_new(type);
+    e->router = type == ZMQ_ROUTER;
+    zmq_msg_init(&e->body);
+    if (!e->sock)
+        return e;
+    e->handle = zsock_resolve(e->sock);
+    zsock_set_linger(e->sock, LINGER_MS);
+    zsock_set_maxmsgsize(e->sock, WIRE_MAX_MESSAGE);
+    zsock_set_heartbeat_ivl(e->sock, PING_MS);
+    zsock_set_heartbeat_timeout(e->sock, PING_TIMEOUT_MS);
+    zsock_set_ipv6(e->sock, 1);
+    if (e->router)
+        zsock_set_router_mandatory(e->sock, 1);
+    else
+        zsock_set_reconnect_ivl_max(e->sock, 2000);
+    return e;
+}
+
+static struct endpoint *endpoint_open(int type, const char *address, struct error *err)
+{
+    struct endpoint *e = endpoint_new(type);
+    const char *verb = type == ZMQ_ROUTER ? "bind" : "connect";
+
+    if (!e->sock)
+        error_set(err, ERROR_IO, "%s %s: no socket: %s", verb, address, zmq_strerror(zmq_errno()));
+    else if ((type == ZMQ_ROUTER ? zmq_bind(e->handle, address) : zmq_connect(e->handle, address)) != 0)
+        error_set(err, ERROR_IO, "%s %s: %s", verb, address, zmq_strerror(zmq_errno()));
+    else
+        return e;
+    endpoint_close(&e);
+    return NULL;
+}
+
+struct endpoint *endpoint_bind(const char *address, struct error *err)
+{
+    if (!prepare_bind(address, err))
+        return NULL;
+    return endpoint_open(ZMQ_ROUTER, address, err);
+}
+
+struct endpoint *endpoint_connect(const char *address, struct error *err)
+{
+    return endpoint_open(ZMQ_DEALER, address, err);
+}
+
+void endpoint_close(struct endpoint **e)
+{
+    if (!*e)
+        return;
+    zmq_msg_close(&(*e)->body);
+    zsock_destroy(&(*e)->sock);
+    free(*e);
+    *e = NULL;
+}
+
+void *endpoint_socket(struct endpoint *e)
+{
+    return e->handle;
+}
+
+bool endpoint_send(struct endpoint *e, const struct peer *peer, const void *data, size_t size)
+{
+    if (e->router && zmq_send(e->handle, peer->id, peer->size, ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0)
+        return false;
+    return zmq_send(e->handle, data, size, ZMQ_DONTWAIT) >= 0;
+}
+
+/* Reads one frame into *frame; false when nothing is waiting. */
+static bool receive_frame(struct endpoint *e, zmq_msg_t *frame)
+{
+    while (zmq_msg_recv(frame, e->handle, ZMQ_DONTWAIT) < 0)
+        if (zmq_errno() != EINTR)
+            return false;
+    return true;
+}
+
+/* One whole message, of whatever shape. False when nothing is waiting; *valid says whether it has ours. */
+static bool receive_message(struct endpoint *e, struct peer *peer, bool *valid)
+{
+    *valid = true;
+    memset(peer, 0, sizeof *peer); /* compared whole */
+    if (!receive_frame(e, &e->body))
+        return false;
+    if (e->router) {
+        size_t size = zmq_msg_size(&e->body);
+
+        *valid = size > 0 && size <= sizeof peer->id && zmq_msg_more(&e->body);
+        if (*valid) {
+            peer->size = (uint8_t)size;
+            memcpy(peer->id, zmq_msg_data(&e->body), size);
+        }
+        if (!zmq_msg_more(&e->body) || !receive_frame(e, &e->body)) {
+            *valid = false;
+            return true;
+        }
+    }
+    while (zmq_msg_more(&e->body)) { /* our messages have one frame: skip what is longer */
+        *valid = false;
+        if (!receive_frame(e, &e->body))
+            break;
+    }
+    if (zmq_msg_size(&e->body) > WIRE_MAX_MESSAGE) /* inproc does not look at the limit */
+        *valid = false;
+    return true;
+}
+
+bool endpoint_receive(struct endpoint *e, struct message *m)
+{
+    bool valid;
+
+    while (receive_message(e, &m->peer, &valid)) {
+        if (!valid)
+            continue;
+        m->data = zmq_msg_data(&e->body);
+        m->size = zmq_msg_size(&e->body);
+        return true;
+    }
+    return false;
+}
+
+bool endpoint_wait(struct endpoint *e, int64_t timeout_ms)
+{
+    zmq_pollitem_t item = { .socket = e->handle, .events = ZMQ_POLLIN };
+
+    return zmq_poll(&item, 1, timeout_ms > 0 ? (long)timeout_ms : 0) > 0;
+}

@@ -1,0 +1,439 @@
+/* store_dir - see store_dir.h. DIR/ab/HEX are blobs, DIR/parts/ what is still arriving. Only a bounded store keeps an
+ * index in memory. */
+#include "common/wire/store_internal.h"
+
+#include "common/base/arena.h"
+#include "common/base/clock.h"
+#include "common/base/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A part that nobody went on with for so long is given up. */
+#define PART_KEPT_MS (24 * 3600 * INT64_C(1000))
+
+struct entry {
+    struct digest digest;
+    int64_t bytes;    /* -1: not there (only pinned) */
+    int64_t last_use; /* a count, larger is later */
+    uint32_t pins;
+};
+
+struct store_dir {
+    char dir[PATH_MAX - 128]; /* leaves room for "/ab/HEX" */
+    int64_t max_bytes;
+    pthread_mutex_t lock; /* everything below */
+    struct entry *entries;
+    size_t count, room;
+    int64_t total_bytes;
+    int64_t last_use;
+};
+
+static void blob_path(const struct store_dir *s, const struct digest *d, char *path, size_t room)
+{
+    char hex[DIGEST_HEX_ROOM];
+
+    digest_hex(d, hex);
+    snprintf(path, room, "%s/%.2s/%s", s->dir, hex, hex);
+}
+
+bool store_dir_part_path(const struct store_dir *s, const struct digest *d, char *path, size_t room)
+{
+    char hex[DIGEST_HEX_ROOM];
+    int n;
+
+    digest_hex(d, hex);
+    n = snprintf(path, room, "%s/parts/%s", s->dir, hex);
+    return n > 0 && (size_t)n < room;
+}
+
+/* ---- the index of a bounded store; the caller holds the lock ---- */
+
+static struct entry *find(struct store_dir *s, const struct digest *d)
+{
+    for (size_t i = 0; i < s->count; i++)
+        if (digest_equal(&s->entries[i].digest, d))
+            return &s->entries[i];
+    return NULL;
+}
+
+static struct entry *add(struct store_dir *s, const struct digest *d)
+{
+    struct entry *e;
+
+    if (s->count == s->room) {
+        s->room = s->room ? 2 * s->room : 64;
+        s->entries = xrealloc(s->entries, s->room * sizeof *s->entries);
+    }
+    e = &s->entries[s->count++];
+    *e = (struct entry){ .digest = *d, .bytes = -1 };
+    return e;
+}
+
+static struct entry *find_or_add(struct store_dir *s, const struct digest *d)
+{
+    struct entry *e = find(s, d);
+
+    return e ? e : add(s, d);
+}
+
+static void forget_bytes(struct store_dir *s, struct entry *e)
+{
+    if (e->bytes >= 0)
+        s->total_bytes -= e->bytes;
+    e->bytes = -1;
+    if (e->pins == 0)
+        *e = s->entries[--s->count];
+}
+
+static void set_bytes(struct store_dir *s, const struct digest *d, int64_t bytes)
+{
+    struct entry *e = find_or_add(s, d);
+
+    s->total_bytes += bytes - (e->bytes >= 0 ? e->bytes : 0);
+    e->bytes = bytes;
+    e->last_use = ++s->last_use;
+}
+
+/* Removes least recently used blobs until `bytes` more fit. */
+static bool make_room(struct store_dir *s, int64_t bytes, struct error *err)
+{
+    char path[PATH_MAX];
+
+    while (s->total_bytes + bytes > s->max_bytes) {
+        struct entry *oldest = NULL;
+
+        for (size_t i = 0; i < s->count; i++) {
+            struct entry *e = &s->entries[i];
+
+            if (e->bytes >= 0 && e->pins == 0 && (!oldest || e->last_use < oldest->last_use))
+                oldest = e;
+        }
+        if (!oldest)
+            return error_set(err, ERROR_IO,
+                             "store %s: no room for %" PRId64 " bytes: %" PRId64 " of %" PRId64 " are in use", s->dir,
+                             bytes, s->total_bytes, s->max_bytes);
+        blob_path(s, &oldest->digest, path, sizeof path);
+        unlink(path);
+        forget_bytes(s, oldest);
+    }
+    return true;
+}
+
+/* ---- opening ---- */
+
+static int by_last_use(const void *a, const void *b)
+{
+    const struct entry *x = a, *y = b;
+
+    return x->last_use < y->last_use ? -1 : x->last_use > y->last_use;
+}
+
+static void scan_shelf(struct store_dir *s, const char *name)
+{
+    char path[PATH_MAX];
+    struct dirent *item;
+    DIR *dir;
+
+    snprintf(path, sizeof path, "%s/%s", s->dir, name);
+    dir = opendir(path);
+    while (dir && (item = readdir(dir))) {
+        struct entry *e;
+        struct digest d;
+        struct stat st;
+
+        if (!digest_from_hex(&d, item->d_name) || fstatat(dirfd(dir), item->d_name, &st, 0) != 0)
+            continue;
+        e = add(s, &d); /* names are unique: no search */
+        e->bytes = st.st_size;
+        e->last_use = st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec;
+        s->total_bytes += e->bytes;
+    }
+    if (dir)
+        closedir(dir);
+}
+
+static void scan(struct store_dir *s)
+{
+    for (int i = 0; i < 256; i++) {
+        char name[3];
+
+        snprintf(name, sizeof name, "%02x", i);
+        scan_shelf(s, name);
+    }
+    qsort(s->entries, s->count, sizeof *s->entries, by_last_use);
+    for (size_t i = 0; i < s->count; i++)
+        s->entries[i].last_use = ++s->last_use;
+}
+
+static void drop_old_parts(const struct store_dir *s)
+{
+    char path[PATH_MAX];
+    int64_t now_ms = clock_wall_ms();
+    struct dirent *item;
+    DIR *dir;
+
+    snprintf(path, sizeof path, "%s/parts", s->dir);
+    dir = opendir(path);
+    while (dir && (item = readdir(dir))) {
+        struct stat st;
+
+        if (item->d_name[0] != '.' && fstatat(dirfd(dir), item->d_name, &st, 0) == 0 && S_ISREG(st.st_mode) &&
+            now_ms - st.st_mtim.tv_sec * 1000 > PART_KEPT_MS)
+            unlinkat(dirfd(dir), item->d_name, 0);
+    }
+    if (dir)
+        closedir(dir);
+}
+
+struct store_dir *store_dir_open(const char *dir, int64_t max_bytes, struct error *err)
+{
+    struct store_dir *s = xcalloc(1, sizeof *s);
+    char parts[PATH_MAX];
+
+    pthread_mutex_init(&s->lock, NULL);
+    s->max_bytes = max_bytes;
+    if (snprintf(s->dir, sizeof s->dir, "%s", dir) >= (int)sizeof s->dir) {
+        error_set(err, ERROR_IO, "store %s: %s", dir, strerror(ENAMETOOLONG));
+        store_dir_close(&s);
+        return NULL;
+    }
+    snprintf(parts, sizeof parts, "%s/parts", s->dir);
+    if (!file_make_dirs(parts, 0777, err)) {
+        error_wrap(err, "store %s", dir);
+        store_dir_close(&s);
+        return NULL;
+    }
+    drop_old_parts(s);
+    if (max_bytes > 0) {
+        struct error too_full;
+
+        scan(s);
+        make_room(s, 0, &too_full); /* the bound may have been lowered; nothing is pinned yet, so this succeeds */
+    }
+    return s;
+}
+
+void store_dir_close(struct store_dir **s)
+{
+    if (!*s)
+        return;
+    pthread_mutex_destroy(&(*s)->lock);
+    free((*s)->entries);
+    free(*s);
+    *s = NULL;
+}
+
+/* ---- reading ---- */
+
+/* Marks a blob as used now, also for the next start. */
+static void touch(struct store_dir *s, const struct digest *d, const char *path, int64_t bytes)
+{
+    if (s->max_bytes <= 0)
+        return;
+    pthread_mutex_lock(&s->lock);
+    set_bytes(s, d, bytes);
+    pthread_mutex_unlock(&s->lock);
+    utimensat(AT_FDCWD, path, NULL, 0);
+}
+
+int64_t store_dir_bytes(struct store_dir *s, const struct digest *d)
+{
+    char path[PATH_MAX];
+    struct stat st;
+
+    blob_path(s, d, path, sizeof path);
+    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode))
+        return -1;
+    touch(s, d, path, st.st_size);
+    return st.st_size;
+}
+
+bool store_dir_has(struct store_dir *s, const struct digest *d)
+{
+    return store_dir_bytes(s, d) >= 0;
+}
+
+bool store_dir_path(struct store_dir *s, const struct digest *d, char *path, size_t room)
+{
+    char full[PATH_MAX];
+
+    if (!store_dir_has(s, d))
+        return false;
+    blob_path(s, d, full, sizeof full);
+    return snprintf(path, room, "%s", full) < (int)room;
+}
+
+char *store_dir_read(struct store_dir *s, const struct digest *d, size_t max_bytes, size_t *size, struct error *err)
+{
+    char path[PATH_MAX], hex[DIGEST_HEX_ROOM];
+    struct digest found;
+    char *data;
+    size_t read_bytes;
+
+    digest_hex(d, hex);
+    if (!store_dir_path(s, d, path, sizeof path)) {
+        error_set(err, ERROR_IO, "blob %.16s...: not in store %s", hex, s->dir);
+        return NULL;
+    }
+    data = file_read(path, max_bytes, &read_bytes, err);
+    if (!data)
+        return NULL;
+    found = digest_of(data, read_bytes);
+    if (!digest_equal(&found, d)) {
+        store_dir_remove(s, d); /* a damaged blob is an absent one: whoever needs it gets it again */
+        free(data);
+        error_set(err, ERROR_INPUT, "blob %.16s...: the bytes on disk are damaged; removed from store %s", hex, s->dir);
+        return NULL;
+    }
+    if (size)
+        *size = read_bytes;
+    return data;
+}
+
+/* ---- writing ---- */
+
+bool store_dir_fits(const struct store_dir *s, int64_t bytes, struct error *err)
+{
+    if (s->max_bytes > 0 && bytes > s->max_bytes)
+        return error_set(err, ERROR_IO, "store %s: a blob of %" PRId64 " bytes, but the store may hold only %" PRId64,
+                         s->dir, bytes, s->max_bytes);
+    return true;
+}
+
+static void sync_folder(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0)
+        return;
+    fsync(fd);
+    close(fd);
+}
+
+bool store_dir_adopt(struct store_dir *s, const char *part, const struct digest *d, int64_t bytes, struct error *err)
+{
+    char path[PATH_MAX], shelf[PATH_MAX];
+    bool ok;
+
+    blob_path(s, d, path, sizeof path);
+    snprintf(shelf, sizeof shelf, "%.*s", (int)(strrchr(path, '/') - path), path);
+    if (!store_dir_fits(s, bytes, err))
+        return false;
+    pthread_mutex_lock(&s->lock);
+    ok = s->max_bytes <= 0 || (find(s, d) && find(s, d)->bytes >= 0) || make_room(s, bytes, err);
+    if (ok && mkdir(shelf, 0777) != 0 && errno != EEXIST)
+        ok = error_set(err, ERROR_IO, "%s: %s", shelf, strerror(errno));
+    if (ok && rename(part, path) != 0)
+        ok = error_set(err, ERROR_IO, "%s: %s", path, strerror(errno));
+    if (ok && s->max_bytes > 0)
+        set_bytes(s, d, bytes);
+    pthread_mutex_unlock(&s->lock);
+    if (ok)
+        sync_folder(shelf);
+    return ok;
+}
+
+bool store_dir_add_bytes(struct store_dir *s, const void *data, size_t size, struct digest *d, struct error *err)
+{
+    struct store_writer *w;
+
+    *d = digest_of(data, size);
+    if (store_dir_has(s, d))
+        return true;
+    w = store_writer_open(s, d, (int64_t)size, err);
+    if (!w)
+        return false;
+    if (!store_writer_restart(w, err) || !store_writer_append(w, data, size, err)) {
+        store_writer_abort(&w);
+        return false;
+    }
+    return store_writer_commit(&w, err);
+}
+
+/* Copies a whole file into a writer. */
+static bool pour(struct store_writer *w, int fd, const char *path, struct error *err)
+{
+    enum { STEP = 1 << 18 };
+    uint8_t *buffer = xmalloc(STEP);
+    bool ok = store_writer_restart(w, err);
+    ssize_t n = 0;
+
+    while (ok && (n = read(fd, buffer, STEP)) > 0)
+        ok = store_writer_append(w, buffer, (size_t)n, err);
+    if (ok && n < 0)
+        ok = error_set(err, ERROR_IO, "%s: %s", path, strerror(errno));
+    free(buffer);
+    return ok;
+}
+
+bool store_dir_add_file(struct store_dir *s, const char *path, struct digest *d, int64_t *bytes, struct error *err)
+{
+    struct store_writer *w;
+    int64_t there;
+    bool ok;
+    int fd;
+
+    if (!digest_of_file(d, path, err))
+        return false;
+    there = store_dir_bytes(s, d);
+    if (there >= 0) {
+        *bytes = there;
+        return true;
+    }
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return error_set(err, ERROR_IO, "%s: %s", path, strerror(errno));
+    w = store_writer_open(s, d, -1, err);
+    ok = w && pour(w, fd, path, err);
+    close(fd);
+    if (!ok) {
+        store_writer_abort(&w);
+        return false;
+    }
+    *bytes = store_writer_offset(w);
+    return store_writer_commit(&w, err) || error_wrap(err, "%s", path);
+}
+
+bool store_dir_remove(struct store_dir *s, const struct digest *d)
+{
+    char path[PATH_MAX];
+    struct entry *e;
+    bool removed;
+
+    blob_path(s, d, path, sizeof path);
+    pthread_mutex_lock(&s->lock);
+    removed = unlink(path) == 0;
+    e = find(s, d);
+    if (e)
+        forget_bytes(s, e);
+    pthread_mutex_unlock(&s->lock);
+    return removed;
+}
+
+void store_dir_pin(struct store_dir *s, const struct digest *d)
+{
+    pthread_mutex_lock(&s->lock);
+    find_or_add(s, d)->pins++;
+    pthread_mutex_unlock(&s->lock);
+}
+
+void store_dir_unpin(struct store_dir *s, const struct digest *d)
+{
+    struct entry *e;
+
+    pthread_mutex_lock(&s->lock);
+    e = find(s, d);
+    if (e && e->pins > 0 && --e->pins == 0 && e->bytes < 0)
+        *e = s->entries[--s->count];
+    pthread_mutex_unlock(&s->lock);
+}
