@@ -109,6 +109,10 @@ struct graph {
     struct error error; /* the first failure; kind ERROR_NONE while all is well */
 };
 
+/* For ops.c: append a copy of *v (named after the scope when it has no name), a bare node. */
+value graph_add_value(struct graph *g, const struct graph_value *v);
+struct graph_node *graph_add_node(struct graph *g, enum op_kind kind);
+
 /* Elements of the last dimension (1 for a scalar), and how many such rows there are. */
 static inline int64_t shape_cols(const struct shape *s)
 {
