@@ -7,7 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define CODEC_MAX_DECODED (64u << 20)
+#define CODEC_MAX_DECODED (32u << 20)
 
 struct bounded_arena {
     struct arena *arena;
