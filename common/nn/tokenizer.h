@@ -29,8 +29,8 @@ bool tokenizer_decode(const struct tokenizer *t, int32_t id, struct str *text);
 int32_t tokenizer_size(const struct tokenizer *t);                              /* ids are below this */
 int32_t tokenizer_find(const struct tokenizer *t, const char *token);           /* an added or vocabulary token by its written form, or -1 */
 
-/* What WanPipeline does to a prompt before tokenizing, as it is without ftfy: html unescape twice, Unicode white space to single spaces, strip; and full-width
- * punctuation and letters to ASCII, as ftfy would (see the goldens). */
+/* Appends what the published pipelines give their tokenizer for a prompt: ftfy's usual repairs (curly quotes, full-width forms, ligatures, mojibake, NFC),
+ * html unescaped twice, Unicode white space to single spaces, strip. Never fails; bytes that are no UTF-8 become U+FFFD. */
 void prompt_clean(const char *prompt, struct str *to);
 
 #endif
