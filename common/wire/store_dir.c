@@ -170,7 +170,8 @@ static void scan(struct store_dir *s)
         snprintf(name, sizeof name, "%02x", i);
         scan_shelf(s, name);
     }
-    qsort(s->entries, s->count, sizeof *s->entries, by_last_use);
+    if (s->count > 0)
+        qsort(s->entries, s->count, sizeof *s->entries, by_last_use);
     for (size_t i = 0; i < s->count; i++)
         s->entries[i].last_use = ++s->last_use;
 }
