@@ -1,0 +1,230 @@
+#include "coordinator/fleet.h"
+
+#include "common/base/str.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void fleet_free(struct fleet *f)
+{
+    for (size_t i = 0; i < f->count; i++)
+        free(f->workers[i]);
+    free(f->workers);
+    *f = (struct fleet){ 0 };
+}
+
+static struct worker *fleet_add(struct fleet *f)
+{
+    if (f->count == FLEET_MAX_WORKERS) { /* forget the one that has been away for longest */
+        struct worker *oldest = NULL;
+
+        for (size_t i = 0; i < f->count; i++)
+            if (!f->workers[i]->alive && (!oldest || f->workers[i]->heard_ms < oldest->heard_ms))
+                oldest = f->workers[i];
+        if (oldest)
+            *oldest = (struct worker){ 0 };
+        return oldest;
+    }
+    if (f->count == f->room) {
+        f->room = f->room ? f->room * 2 : 16;
+        f->workers = xrealloc(f->workers, f->room * sizeof *f->workers);
+    }
+    struct worker *w = xcalloc(1, sizeof *w);
+    f->workers[f->count++] = w;
+    return w;
+}
+
+struct worker *fleet_restore(struct fleet *f, struct worker_id id, const char *name, const uint8_t boot_id[16])
+{
+    struct worker *w = fleet_add(f);
+
+    if (!w)
+        return NULL;
+    w->id = id;
+    str_copy(w->name, sizeof w->name, name);
+    memcpy(w->boot_id, boot_id, sizeof w->boot_id);
+    if (id.v > f->last_id)
+        f->last_id = id.v;
+    return w;
+}
+
+struct worker *fleet_hello(struct fleet *f, const struct worker_hello *h, int64_t now_ms, bool *restarted)
+{
+    struct worker *w = NULL;
+
+    *restarted = false;
+    for (size_t i = 0; i < f->count && !w; i++) /* the same process again, perhaps over a new connection */
+        if (!memcmp(f->workers[i]->boot_id, h->boot_id, 16))
+            w = f->workers[i];
+    /* A dead worker's name: it came back as a new process. A living one's name is a second worker, which must not push
+     * the first one out. */
+    for (size_t i = 0; i < f->count && !w; i++)
+        if (!f->workers[i]->alive && !strcmp(f->workers[i]->name, h->name)) {
+            w = f->workers[i];
+            *restarted = true;
+        }
+    if (!w) {
+        w = fleet_add(f);
+        if (!w)
+            return NULL;
+        w->id.v = ++f->last_id;
+        w->dirty = true;
+    }
+    w->dirty = w->dirty || *restarted;
+    str_copy(w->name, sizeof w->name, h->name);
+    str_copy(w->device, sizeof w->device, h->device);
+    memcpy(w->boot_id, h->boot_id, sizeof w->boot_id);
+    w->device_bytes = h->device_bytes;
+    w->address = h->address;
+    w->alive = true;
+    w->heard_ms = now_ms;
+    w->credit = 0;
+    return w;
+}
+
+struct worker *fleet_worker(const struct fleet *f, struct worker_id id)
+{
+    for (size_t i = 0; i < f->count; i++)
+        if (f->workers[i]->id.v == id.v)
+            return f->workers[i];
+    return NULL;
+}
+
+struct worker *fleet_at_address(const struct fleet *f, const struct worker_address *a)
+{
+    for (size_t i = 0; i < f->count; i++) {
+        struct worker *w = f->workers[i];
+
+        if (w->alive && w->address.size == a->size && !memcmp(w->address.bytes, a->bytes, a->size))
+            return w;
+    }
+    return NULL;
+}
+
+uint32_t fleet_alive(const struct fleet *f)
+{
+    uint32_t alive = 0;
+
+    for (size_t i = 0; i < f->count; i++)
+        alive += f->workers[i]->alive;
+    return alive;
+}
+
+void worker_heard(struct worker *w, int64_t now_ms)
+{
+    w->heard_ms = now_ms;
+}
+
+void worker_gone(struct worker *w)
+{
+    w->alive = false;
+    w->credit = 0;
+    w->running_count = 0;
+}
+
+static int64_t silent_at_ms(const struct fleet *f, const struct worker *w)
+{
+    return w->heard_ms + FLEET_MISSED_HEARTBEATS * f->heartbeat_ms;
+}
+
+struct worker *fleet_silent(const struct fleet *f, int64_t now_ms)
+{
+    for (size_t i = 0; i < f->count; i++)
+        if (f->workers[i]->alive && now_ms >= silent_at_ms(f, f->workers[i]))
+            return f->workers[i];
+    return NULL;
+}
+
+int64_t fleet_next_deadline_ms(const struct fleet *f)
+{
+    int64_t next = INT64_MAX;
+
+    for (size_t i = 0; i < f->count; i++)
+        if (f->workers[i]->alive && silent_at_ms(f, f->workers[i]) < next)
+            next = silent_at_ms(f, f->workers[i]);
+    return next;
+}
+
+void worker_start(struct worker *w, struct task_id t)
+{
+    if (!worker_runs(w, t) && w->running_count < WORKER_MAX_RUNNING)
+        w->running[w->running_count++] = t;
+    if (w->credit)
+        w->credit--;
+}
+
+bool worker_runs(const struct worker *w, struct task_id t)
+{
+    for (uint32_t i = 0; i < w->running_count; i++)
+        if (w->running[i].v == t.v)
+            return true;
+    return false;
+}
+
+void worker_stop(struct worker *w, struct task_id t)
+{
+    for (uint32_t i = 0; i < w->running_count; i++)
+        if (w->running[i].v == t.v) {
+            w->running[i] = w->running[--w->running_count];
+            return;
+        }
+}
+
+static uint64_t held_mark(const struct digest *d)
+{
+    uint64_t v;
+
+    memcpy(&v, d->bytes, sizeof v);
+    return v;
+}
+
+bool worker_holds(const struct worker *w, const struct digest *d)
+{
+    uint64_t mark = held_mark(d);
+    const uint64_t *set = w->held[mark % WORKER_HELD_SETS];
+
+    for (int i = 0; i < WORKER_HELD_WAYS; i++)
+        if (set[i] == mark)
+            return true;
+    return false;
+}
+
+void worker_hold(struct worker *w, const struct digest *d)
+{
+    uint64_t mark = held_mark(d), set = mark % WORKER_HELD_SETS;
+
+    if (worker_holds(w, d))
+        return;
+    w->held[set][w->held_next[set]] = mark;
+    w->held_next[set] = (uint8_t)((w->held_next[set] + 1) % WORKER_HELD_WAYS);
+}
+
+void worker_measure(struct worker *w, enum task_kind k, double units, int64_t ms)
+{
+    if (units <= 0 || ms <= 0)
+        return;
+    double measured = (double)ms / units;
+    /* The first task of a kind also loads weights and builds pipelines; halving the old makes that wear off soon. */
+    w->ms_per_unit[k] = w->ms_per_unit[k] > 0 ? (w->ms_per_unit[k] + measured) / 2 : measured;
+}
+
+static double fleet_mean(const struct fleet *f, enum task_kind k)
+{
+    double sum = 0;
+    int measured = 0;
+
+    for (size_t i = 0; i < f->count; i++)
+        if (f->workers[i]->ms_per_unit[k] > 0) {
+            sum += f->workers[i]->ms_per_unit[k];
+            measured++;
+        }
+    return measured ? sum / measured : 0;
+}
+
+double fleet_ms_per_unit(const struct fleet *f, const struct worker *w, enum task_kind k)
+{
+    if (w && w->ms_per_unit[k] > 0)
+        return w->ms_per_unit[k];
+    double mean = fleet_mean(f, k);
+    return mean > 0 ? mean : fleet_mean(f, TASK_DENOISE);
+}

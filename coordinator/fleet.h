@@ -1,0 +1,90 @@
+/* fleet - the workers: who they are, whether they live, what they hold and how fast they are. Pure: time is an
+ * argument. */
+#ifndef SHOTLINE_COORDINATOR_FLEET_H
+#define SHOTLINE_COORDINATOR_FLEET_H
+
+#include "coordinator/job.h"
+
+#define FLEET_MAX_WORKERS  4096
+#define WORKER_MAX_RUNNING 16
+#define WORKER_HELD_SETS   64 /* of WORKER_HELD_WAYS blobs each that a worker is remembered to hold */
+#define WORKER_HELD_WAYS   8
+
+/* How the edge reaches a worker: opaque here. */
+struct worker_address {
+    uint8_t size;
+    uint8_t bytes[31];
+};
+
+struct worker {
+    struct worker_id id; /* stays when a worker of this name comes back */
+    char name[64];
+    uint8_t boot_id[16]; /* a new one means that the process started anew: what it ran is lost */
+    char device[128];
+    int64_t device_bytes;
+    struct worker_address address;
+
+    bool alive;
+    bool dirty;       /* name or boot id must be saved */
+    int64_t heard_ms; /* when it last said anything */
+    uint32_t credit;  /* attempts that it asked for and did not get yet */
+    struct task_id running[WORKER_MAX_RUNNING];
+    uint32_t running_count;
+    uint32_t tasks_done;
+    int64_t busy_ms;
+    double ms_per_unit[TASK_KINDS]; /* measured; 0: not yet */
+
+    uint64_t held[WORKER_HELD_SETS][WORKER_HELD_WAYS]; /* first bytes of digests, the oldest of a set is overwritten */
+    uint8_t held_next[WORKER_HELD_SETS];
+};
+
+struct fleet {
+    int64_t heartbeat_ms, lease_ms;
+    struct worker **workers;
+    size_t count, room;
+    uint64_t last_id;
+};
+
+#define FLEET_MISSED_HEARTBEATS 3
+
+struct worker_hello {
+    const char *name;
+    const uint8_t *boot_id; /* 16 bytes */
+    const char *device;
+    int64_t device_bytes;
+    struct worker_address address;
+};
+
+void fleet_free(struct fleet *f);
+
+/* The worker of a hello, alive. *restarted: the process is a new one, so whatever ran under this id is lost. NULL when
+ * the fleet is full. */
+struct worker *fleet_hello(struct fleet *f, const struct worker_hello *h, int64_t now_ms, bool *restarted);
+/* After a restart of the coordinator: a worker known from the store, not alive until it is heard. */
+struct worker *fleet_restore(struct fleet *f, struct worker_id id, const char *name, const uint8_t boot_id[16]);
+
+struct worker *fleet_worker(const struct fleet *f, struct worker_id id);                /* NULL: unknown */
+struct worker *fleet_at_address(const struct fleet *f, const struct worker_address *a); /* alive ones only */
+uint32_t fleet_alive(const struct fleet *f);
+
+void worker_heard(struct worker *w, int64_t now_ms);
+void worker_gone(struct worker *w); /* said goodbye, or was given up */
+/* One that has been silent for three heartbeats, NULL when there is none. The caller gives its tasks back and calls
+ * worker_gone. */
+struct worker *fleet_silent(const struct fleet *f, int64_t now_ms);
+int64_t fleet_next_deadline_ms(const struct fleet *f); /* INT64_MAX: none */
+
+void worker_start(struct worker *w, struct task_id t);
+bool worker_runs(const struct worker *w, struct task_id t);
+void worker_stop(struct worker *w, struct task_id t); /* not running it is fine */
+
+void worker_hold(struct worker *w, const struct digest *d);
+bool worker_holds(const struct worker *w, const struct digest *d);
+
+/* Takes the measure of a finished task. */
+void worker_measure(struct worker *w, enum task_kind k, double units, int64_t ms);
+/* Expected ms per unit: the worker's own measure, else the fleet's mean, else that of denoising (units are of about the
+ * same cost), else 0. */
+double fleet_ms_per_unit(const struct fleet *f, const struct worker *w, enum task_kind k); /* w NULL: the mean */
+
+#endif

@@ -1,0 +1,260 @@
+/* job - the records of the farm: campaigns, their videos, shots and tasks. Structs and names only; lifecycle.h changes
+ * their states.
+ *
+ * A task never points outside its video: what several videos need (the text of a prompt, the look of a cast member) is
+ * one task in each of them with the same key, and the second one is answered by the first one's result. */
+#ifndef SHOTLINE_COORDINATOR_JOB_H
+#define SHOTLINE_COORDINATOR_JOB_H
+
+#include "common/base/arena.h"
+#include "common/base/hash.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct campaign_id {
+    uint64_t v;
+};
+struct video_id {
+    uint64_t v;
+};
+struct task_id {
+    uint64_t v;
+};
+struct worker_id {
+    uint64_t v; /* 0: nobody */
+};
+struct attempt {
+    uint32_t v; /* 0: never tried; strictly increasing per task, durable before dispatch */
+};
+
+/* The numbers are those of the wire and of the store: never change them. */
+enum task_kind { TASK_TEXT = 1, TASK_CAST, TASK_DENOISE, TASK_DECODE, TASK_STITCH };
+#define TASK_KINDS 6 /* for arrays indexed by kind */
+enum task_role { ROLE_NONE, ROLE_WHOLE, ROLE_ANCHOR, ROLE_RANGE };
+enum task_state { TASK_WAITING = 1, TASK_READY, TASK_RUNNING, TASK_DONE, TASK_FAILED, TASK_CANCELLED };
+enum work_state { WORK_PLANNING = 1, WORK_WAITING, WORK_RUNNING, WORK_DONE, WORK_FAILED, WORK_CANCELLED };
+enum failure { FAILURE_MEMORY = 1, FAILURE_INPUT, FAILURE_WORKER, FAILURE_CANCELLED };
+
+enum output_name {
+    OUTPUT_EMBEDDING = 1,
+    OUTPUT_IDENTITY,
+    OUTPUT_PREVIEW,
+    OUTPUT_STATE,
+    OUTPUT_LATENTS,
+    OUTPUT_MEZZANINE,
+    OUTPUT_FRAMES,
+    OUTPUT_THUMBNAIL,
+    OUTPUT_SCORES,
+    OUTPUT_VIDEO,
+};
+enum input_slot {
+    INPUT_TEXT = 1,
+    INPUT_NEGATIVE_TEXT,
+    INPUT_IDENTITY,
+    INPUT_STATE,
+    INPUT_LATENTS,
+    INPUT_MEZZANINE,
+    INPUT_IMAGE,
+};
+
+const char *task_kind_name(enum task_kind k);
+const char *task_role_name(enum task_role r);
+const char *task_state_name(enum task_state s);
+const char *work_state_name(enum work_state s);
+const char *failure_name(enum failure f);
+const char *output_text(enum output_name n); /* as on the wire: "latents" */
+bool output_from_text(enum output_name *n, const char *text);
+const char *input_slot_name(enum input_slot s);
+
+/* What a task of this kind and role must give, and what it may give. */
+bool output_required(enum task_kind k, enum task_role r, enum output_name n);
+bool output_allowed(enum task_kind k, enum task_role r, enum output_name n);
+
+struct blob_ref {
+    struct digest digest;
+    int64_t bytes;
+};
+
+struct task_input {
+    enum input_slot slot;
+    uint32_t from;           /* position of the task in its video that makes it */
+    enum output_name output; /* 0: a given blob, and `from` is meaningless */
+    bool known;
+    struct blob_ref blob; /* when known */
+};
+
+#define TASK_MAX_OUTPUTS 8
+struct task_output {
+    enum output_name name;
+    struct blob_ref blob;
+};
+
+/* ---- what each kind computes, besides its inputs ---- */
+struct text_params {
+    const char *prompt;
+};
+struct cast_params {
+    const char *kind; /* character | product | place */
+    uint64_t seed;
+    int width, height, steps;
+    double guidance_scale;
+};
+struct denoise_params {
+    int width, height;
+    int latent_frames; /* of the whole shot */
+    int window_first, window_count;
+    int steps, step_from, step_to;
+    double guidance_scale;
+    uint64_t seed;
+    uint32_t noise_shot, take;
+};
+struct decode_range {
+    int first, count;
+};
+struct decode_params {
+    struct decode_range *ranges; /* one per INPUT_LATENTS */
+    size_t range_count;
+    int latent_frames, width, height, fps;
+};
+struct stitch_shot {
+    int frames; /* in the file, transitions included */
+    const char *transition;
+    int transition_frames;
+};
+struct stitch_params {
+    struct stitch_shot *shots; /* one per INPUT_MEZZANINE */
+    size_t shot_count;
+    int width, height, fps_in, fps_out, frames, crf;
+};
+
+#define TASK_MAX_FAILED_ON 8
+
+struct video;
+struct task {
+    struct task_id id;
+    struct video *video;
+    uint32_t position; /* in its video */
+    enum task_kind kind;
+    enum task_role role;
+    uint32_t shot; /* number from 1; 0: none */
+    union {
+        struct text_params text;
+        struct cast_params cast;
+        struct denoise_params denoise;
+        struct decode_params decode;
+        struct stitch_params stitch;
+    };
+    struct task_input *inputs;
+    uint32_t input_count, inputs_missing;
+    uint32_t *dependents; /* positions */
+    uint32_t dependent_count;
+    double work; /* units of this kind's work, for speeds */
+    double rank; /* work on the longest way to the finished video: who has more goes first */
+
+    enum task_state state;
+    struct digest key; /* once all inputs are known */
+    struct task_output outputs[TASK_MAX_OUTPUTS];
+    uint32_t output_count;
+    bool cached; /* done without work of its own */
+
+    struct attempt attempt;                         /* the last one issued */
+    struct worker_id worker;                        /* of that attempt */
+    int64_t lease_until_ms;                         /* in memory only, meaningful while TASK_RUNNING */
+    int64_t dispatched_ms;                          /* in memory only */
+    bool seen;                                      /* the worker has named this attempt since it was sent */
+    uint32_t step, step_count;                      /* progress that the worker told */
+    uint32_t losses;                                /* workers lost under it */
+    struct worker_id failed_on[TASK_MAX_FAILED_ON]; /* distinct workers that reported a failure of their own */
+    uint32_t failed_count;
+    int64_t too_small_bytes; /* device memory that was not enough: 0 unknown */
+    int64_t busy_ms;
+
+    bool dirty; /* must be saved in this turn */
+    struct task *next_dirty;
+    struct task *twin;    /* next task with the same key hash */
+    uint32_t queue_place; /* in its campaign's queue, from 1; 0: not queued (parked behind a twin, or not ready) */
+    char *trouble;        /* owned: what the last failed attempt said */
+};
+
+struct shot {
+    uint32_t number; /* from 1 */
+    int latent_frames;
+    int file_frames; /* in the file, transitions included */
+    uint32_t ranges; /* denoise tasks that end it */
+    int steps;       /* denoising steps of one latent frame */
+    const char *prompt;
+};
+
+#define TASK_MAX_LOSSES 5 /* free retries of a task whose worker was lost */
+
+struct cast_member {
+    const char *id, *kind, *phrase;
+    bool has_image;
+    struct blob_ref image;
+};
+
+struct campaign;
+struct video {
+    struct video_id id;
+    struct campaign *campaign;
+    uint32_t number; /* from 1 */
+    const char *name;
+    const char *prompt;     /* NULL when a plan was given */
+    const char *given_plan; /* NULL when a prompt was given */
+    uint32_t duration_ms, width, height, fps, crf;
+    uint64_t seed;
+
+    enum work_state state;
+    char reason[512];  /* why it failed */
+    char *plan_text;   /* owned, in the form that plan_write gives; NULL while planning */
+    bool planner_busy; /* asked the planner (in memory only) */
+    struct digest plan_digest;
+    struct arena arena;  /* of the task graph */
+    struct digest graph; /* digest of the compiled graph: tells whether a stored one is still the same */
+    struct shot *shots;
+    uint32_t shot_count;
+    struct task *tasks;
+    uint32_t task_count;
+    uint32_t tasks_open;            /* not yet done */
+    struct blob_ref manifest, file; /* when done */
+
+    bool dirty, graph_dirty; /* the latter: its tasks were never saved */
+    struct video *next_dirty;
+};
+
+struct campaign {
+    struct campaign_id id;
+    uint8_t token[16];
+    const char *name;
+    int32_t priority;
+    uint32_t takes, steps; /* steps 0: the pack's */
+    double guidance_scale; /* 0: the pack's */
+    struct cast_member *cast;
+    uint32_t cast_count;
+    struct video *videos;
+    uint32_t video_count;
+    void *request; /* owned: the bytes that the client sent, for the store */
+    size_t request_bytes;
+    struct digest pack;
+
+    enum work_state state;
+    int64_t created_ms; /* wall clock */
+    int64_t ended_ms;   /* wall clock; 0 while live */
+    int64_t busy_ms, overlap_ms;
+    uint32_t ranges_at_once;
+
+    uint32_t running;    /* tasks, for the fair share */
+    struct task **queue; /* heap of the tasks that could start now, first in order on top */
+    uint32_t queue_count, queue_room;
+    struct arena arena;  /* names, cast, videos */
+    bool dirty, unsaved; /* unsaved: not in the store yet */
+    struct campaign *next_dirty;
+};
+
+bool work_ended(enum work_state s);
+bool task_ended(enum task_state s);
+
+const struct blob_ref *task_find_output(const struct task *t, enum output_name n); /* NULL: it has none */
+
+#endif

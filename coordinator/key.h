@@ -1,0 +1,26 @@
+/* key - the name of a task's work: same key, same bytes. A digest of what the task computes, of what from, and of what
+ * defines the arithmetic. */
+#ifndef SHOTLINE_COORDINATOR_KEY_H
+#define SHOTLINE_COORDINATOR_KEY_H
+
+#include "coordinator/job.h"
+
+#include <jansson.h>
+
+/* What every task of a farm has in common. */
+struct key_context {
+    struct digest pack;
+    uint32_t version; /* of the arithmetic: KERNEL_SET_VERSION */
+};
+
+/* The canonical parameters, without inputs: JSON, the form that the key hashes and the manifest shows. Release with
+ * json_decref. */
+json_t *task_params(const struct task *t);
+
+/* All inputs must be known. */
+struct digest task_key(const struct task *t, const struct key_context *c);
+
+/* A deterministic text of a JSON value: sorted keys, no spaces, numbers that read back to the same double. Free it. */
+char *json_canonical(const json_t *value);
+
+#endif

@@ -1,0 +1,474 @@
+#include "coordinator/lifecycle.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- campaigns and videos ---- */
+
+static void campaign_update(struct ledger *l, struct campaign *c, int64_t wall_ms)
+{
+    bool all_ended = true, any_failed = false, any_cancelled = false, any_running = false, any_waiting = false;
+
+    for (uint32_t i = 0; i < c->video_count; i++) {
+        enum work_state s = c->videos[i].state;
+
+        all_ended = all_ended && work_ended(s);
+        any_failed = any_failed || s == WORK_FAILED;
+        any_cancelled = any_cancelled || s == WORK_CANCELLED;
+        any_running = any_running || s == WORK_RUNNING || s == WORK_DONE;
+        any_waiting = any_waiting || s == WORK_WAITING;
+    }
+    enum work_state next = all_ended     ? (any_failed      ? WORK_FAILED
+                                            : any_cancelled ? WORK_CANCELLED
+                                                            : WORK_DONE)
+                           : any_running ? WORK_RUNNING
+                           : any_waiting ? WORK_WAITING
+                                         : WORK_PLANNING;
+    if (next == c->state)
+        return;
+    c->state = next;
+    if (all_ended)
+        c->ended_ms = wall_ms;
+    ledger_touch_campaign(l, c);
+}
+
+static void video_set_state(struct ledger *l, struct video *v, enum work_state s, int64_t wall_ms)
+{
+    if (v->state == s)
+        return;
+    v->state = s;
+    ledger_touch_video(l, v);
+    campaign_update(l, v->campaign, wall_ms);
+}
+
+static void stop_attempt(struct ledger *l, const struct task *t)
+{
+    if (l->stopped_count == l->stopped_room) {
+        l->stopped_room = l->stopped_room ? l->stopped_room * 2 : 16;
+        l->stopped = xrealloc(l->stopped, l->stopped_room * sizeof *l->stopped);
+    }
+    l->stopped[l->stopped_count++] =
+        (struct stopped_attempt){ .task = t->id, .attempt = t->attempt, .worker = t->worker };
+}
+
+/* A ready task enters its campaign's queue, unless a twin is queued or running: that one's result will answer it too.
+ */
+static void enqueue(struct task *t, struct ledger *l)
+{
+    for (struct task *twin = ledger_twin(l, &t->key, NULL); twin; twin = ledger_twin(l, &t->key, twin))
+        if (twin != t && (twin->state == TASK_RUNNING || twin->queue_place))
+            return;
+    queue_push(t);
+}
+
+/* `t` no longer speaks for its key: let a parked twin come forward. */
+static void release_twins(struct ledger *l, const struct task *t)
+{
+    for (struct task *twin = ledger_twin(l, &t->key, NULL); twin; twin = ledger_twin(l, &t->key, twin))
+        if (twin != t && twin->state == TASK_READY) {
+            enqueue(twin, l);
+            return;
+        }
+}
+
+static void task_set_state(struct ledger *l, struct task *t, enum task_state s)
+{
+    struct campaign *c = t->video->campaign;
+
+    if (t->state == TASK_RUNNING)
+        c->running--;
+    if (s == TASK_RUNNING)
+        c->running++;
+    if (t->state == TASK_DONE && s != TASK_DONE)
+        t->video->tasks_open++;
+    if (s == TASK_DONE && t->state != TASK_DONE)
+        t->video->tasks_open--;
+    if (s != TASK_READY)
+        queue_remove(t);
+    t->state = s;
+    ledger_touch_task(l, t);
+}
+
+/* Ends a video with its unfinished tasks. */
+static void video_end(struct ledger *l, struct video *v, enum work_state state, int64_t wall_ms)
+{
+    for (uint32_t i = 0; i < v->task_count; i++) {
+        struct task *t = &v->tasks[i];
+
+        if (task_ended(t->state))
+            continue;
+        bool spoke = t->state == TASK_RUNNING || t->queue_place;
+        if (t->state == TASK_RUNNING)
+            stop_attempt(l, t);
+        task_set_state(l, t, TASK_CANCELLED);
+        if (spoke)
+            release_twins(l, t);
+    }
+    video_set_state(l, v, state, wall_ms);
+}
+
+void video_fail(struct ledger *l, struct video *v, int64_t wall_ms, const char *fmt, ...)
+{
+    va_list ap;
+
+    if (work_ended(v->state))
+        return;
+    va_start(ap, fmt);
+    vsnprintf(v->reason, sizeof v->reason, fmt, ap);
+    va_end(ap);
+    video_end(l, v, WORK_FAILED, wall_ms);
+}
+
+bool video_is_complete(const struct video *v)
+{
+    return v->task_count && !v->tasks_open && !work_ended(v->state);
+}
+
+void video_finish(struct ledger *l, struct video *v, const struct blob_ref *manifest, int64_t wall_ms)
+{
+    assert(video_is_complete(v));
+    v->manifest = *manifest;
+    v->file = *task_find_output(&v->tasks[v->task_count - 1], OUTPUT_VIDEO);
+    video_set_state(l, v, WORK_DONE, wall_ms);
+}
+
+void campaign_cancel(struct ledger *l, struct campaign *c, int64_t wall_ms)
+{
+    for (uint32_t i = 0; i < c->video_count; i++)
+        if (!work_ended(c->videos[i].state))
+            video_end(l, &c->videos[i], WORK_CANCELLED, wall_ms);
+}
+
+/* ---- tasks ---- */
+
+static void task_inputs_known(struct ledger *l, struct task *t);
+
+static void task_accept(struct ledger *l, struct task *t, const struct task_output *outputs, uint32_t count)
+{
+    struct video *v = t->video;
+
+    memcpy(t->outputs, outputs, count * sizeof *outputs);
+    t->output_count = count;
+    task_set_state(l, t, TASK_DONE);
+    if (v->state == WORK_WAITING)
+        video_set_state(l, v, WORK_RUNNING, 0);
+    for (uint32_t i = 0; i < t->dependent_count; i++) {
+        struct task *d = &v->tasks[t->dependents[i]];
+
+        for (uint32_t k = 0; k < d->input_count; k++) {
+            struct task_input *in = &d->inputs[k];
+
+            if (!in->output || in->from != t->position || in->known)
+                continue;
+            in->blob = *task_find_output(t, in->output);
+            in->known = true;
+            d->inputs_missing--;
+        }
+        if (!d->inputs_missing && d->state == TASK_WAITING)
+            task_inputs_known(l, d);
+    }
+}
+
+static void task_inputs_known(struct ledger *l, struct task *t)
+{
+    struct task_output outputs[TASK_MAX_OUTPUTS];
+
+    t->key = task_key(t, &l->keys);
+    ledger_add_key(l, t);
+    uint32_t count = l->find_result ? l->find_result(l->context, &t->key, outputs) : 0;
+    for (uint32_t n = OUTPUT_EMBEDDING; count && n <= OUTPUT_VIDEO; n++) {
+        bool there = false;
+
+        for (uint32_t i = 0; i < count; i++)
+            there = there || outputs[i].name == n;
+        if (!there && output_required(t->kind, t->role, (enum output_name)n))
+            count = 0;
+    }
+    if (count) {
+        t->cached = true;
+        task_accept(l, t, outputs, count);
+        return;
+    }
+    task_set_state(l, t, TASK_READY);
+    enqueue(t, l);
+}
+
+void video_start(struct ledger *l, struct video *v)
+{
+    ledger_add_tasks(l, v);
+    v->graph_dirty = true;
+    v->tasks_open = v->task_count;
+    for (uint32_t i = 0; i < v->task_count; i++) {
+        v->tasks[i].state = TASK_WAITING;
+        ledger_touch_task(l, &v->tasks[i]);
+    }
+    ledger_touch_video(l, v);
+    video_set_state(l, v, WORK_WAITING, 0);
+    for (uint32_t i = 0; i < v->task_count; i++)
+        if (v->tasks[i].state == TASK_WAITING && !v->tasks[i].inputs_missing)
+            task_inputs_known(l, &v->tasks[i]);
+}
+
+void video_resume(struct ledger *l, struct video *v, int64_t now_ms, int64_t lease_ms)
+{
+    ledger_add_tasks(l, v);
+    v->tasks_open = 0;
+    for (uint32_t i = 0; i < v->task_count; i++)
+        v->tasks_open += v->tasks[i].state != TASK_DONE;
+    /* Tasks stand in topological order: what an input needs was seen before. */
+    for (uint32_t i = 0; i < v->task_count; i++) {
+        struct task *t = &v->tasks[i];
+
+        for (uint32_t k = 0; k < t->input_count; k++) {
+            struct task_input *in = &t->inputs[k];
+            const struct task *from = in->output ? &v->tasks[in->from] : NULL;
+
+            if (!from || in->known || from->state != TASK_DONE)
+                continue;
+            in->blob = *task_find_output(from, in->output);
+            in->known = true;
+            t->inputs_missing--;
+        }
+        if (t->inputs_missing) {
+            /* Its maker must run again: blobs were lost while we were away. A running attempt is of no use then. */
+            if (t->state == TASK_READY || t->state == TASK_RUNNING)
+                task_set_state(l, t, TASK_WAITING);
+            continue;
+        }
+        t->key = task_key(t, &l->keys);
+        ledger_add_key(l, t);
+        if (work_ended(v->state))
+            continue;
+        switch (t->state) {
+        case TASK_WAITING:
+            task_inputs_known(l, t);
+            break;
+        case TASK_READY:
+            enqueue(t, l);
+            break;
+        case TASK_RUNNING: /* one fresh lease: its worker may still be at it */
+            v->campaign->running++;
+            t->lease_until_ms = now_ms + lease_ms;
+            t->dispatched_ms = now_ms;
+            break;
+        default:
+            break;
+        }
+    }
+}
+
+static void note_ranges_at_once(struct ledger *l, const struct task *started)
+{
+    struct video *v = started->video;
+    uint32_t at_once = 0;
+
+    for (uint32_t i = 0; i < v->task_count; i++) {
+        const struct task *t = &v->tasks[i];
+        bool another = t->role == ROLE_RANGE && t->shot == started->shot && t->state == TASK_RUNNING;
+
+        for (uint32_t k = 0; another && k < i; k++) /* a worker with two ranges counts once */
+            another = !(v->tasks[k].role == ROLE_RANGE && v->tasks[k].shot == t->shot &&
+                        v->tasks[k].state == TASK_RUNNING && v->tasks[k].worker.v == t->worker.v);
+        at_once += another;
+    }
+    if (at_once > v->campaign->ranges_at_once) {
+        v->campaign->ranges_at_once = at_once;
+        ledger_touch_campaign(l, v->campaign);
+    }
+}
+
+void task_lease(struct ledger *l, struct task *t, struct worker_id worker, int64_t now_ms, int64_t lease_ms)
+{
+    assert(t->state == TASK_READY);
+    t->attempt.v++;
+    t->worker = worker;
+    t->lease_until_ms = now_ms + lease_ms;
+    t->dispatched_ms = now_ms;
+    t->seen = false;
+    t->step = t->step_count = 0;
+    task_set_state(l, t, TASK_RUNNING);
+    if (t->video->state == WORK_WAITING)
+        video_set_state(l, t->video, WORK_RUNNING, 0);
+    if (t->role == ROLE_RANGE)
+        note_ranges_at_once(l, t);
+}
+
+bool task_renew(struct task *t, struct worker_id worker, struct attempt a, int64_t now_ms, int64_t lease_ms)
+{
+    if (t->state != TASK_RUNNING || t->attempt.v != a.v || t->worker.v != worker.v)
+        return false;
+    t->lease_until_ms = now_ms + lease_ms;
+    t->seen = true;
+    return true;
+}
+
+bool task_lease_over(const struct task *t, int64_t now_ms)
+{
+    return t->state == TASK_RUNNING && now_ms >= t->lease_until_ms;
+}
+
+enum report task_judge(const struct task *t, struct worker_id worker, struct attempt a)
+{
+    if (t->attempt.v != a.v || t->worker.v != worker.v || !a.v)
+        return REPORT_SUPERSEDED;
+    if (t->state == TASK_RUNNING || t->state == TASK_READY)
+        return REPORT_CURRENT;
+    return t->state == TASK_DONE && !t->cached ? REPORT_REPEATED : REPORT_SUPERSEDED;
+}
+
+/* Latent frames of a range that its left neighbour denoises as well: what overlap costs. */
+static int overlapped_frames(const struct task *t)
+{
+    const struct video *v = t->video;
+    int end = 0;
+
+    for (uint32_t i = 0; i < t->position; i++) {
+        const struct task *o = &v->tasks[i];
+
+        if (o->role == ROLE_RANGE && o->shot == t->shot && o->denoise.window_first + o->denoise.window_count > end)
+            end = o->denoise.window_first + o->denoise.window_count;
+    }
+    return end > t->denoise.window_first ? end - t->denoise.window_first : 0;
+}
+
+void task_done(struct ledger *l, struct task *t, const struct task_output *outputs, uint32_t count, int64_t busy_ms)
+{
+    struct campaign *c = t->video->campaign;
+
+    assert(count <= TASK_MAX_OUTPUTS);
+    t->cached = false;
+    t->busy_ms = busy_ms;
+    c->busy_ms += busy_ms;
+    if (t->role == ROLE_RANGE)
+        c->overlap_ms += busy_ms * overlapped_frames(t) / t->denoise.window_count;
+    ledger_touch_campaign(l, c);
+    task_accept(l, t, outputs, count);
+
+    /* Same key, same bytes: whoever waited for this work has it now. */
+    for (struct task *twin = ledger_twin(l, &t->key, NULL); twin; twin = ledger_twin(l, &t->key, twin)) {
+        if (twin == t || twin->state != TASK_READY)
+            continue;
+        twin->cached = true;
+        task_accept(l, twin, outputs, count);
+    }
+}
+
+static void task_describe(const struct task *t, char *to, size_t room)
+{
+    int n = snprintf(to, room, "%s", task_kind_name(t->kind));
+
+    if (t->shot)
+        n += snprintf(to + n, room - (size_t)n, " of shot %" PRIu32, t->shot);
+    if (t->role == ROLE_RANGE)
+        snprintf(to + n, room - (size_t)n, ", latent frames %d to %d", t->denoise.window_first,
+                 t->denoise.window_first + t->denoise.window_count - 1);
+}
+
+static void task_fail_video(struct ledger *l, struct task *t, int64_t wall_ms, const char *why)
+{
+    char what[96];
+
+    task_describe(t, what, sizeof what);
+    bool spoke = t->state == TASK_RUNNING || t->queue_place;
+    task_set_state(l, t, TASK_FAILED);
+    if (spoke)
+        release_twins(l, t);
+    video_fail(l, t->video, wall_ms, "task %" PRIu64 " (%s): %s%s%s", t->id.v, what, why, t->trouble ? ": " : "",
+               t->trouble ? t->trouble : "");
+}
+
+static void task_again(struct ledger *l, struct task *t)
+{
+    task_set_state(l, t, TASK_READY);
+    enqueue(t, l);
+}
+
+void task_lost(struct ledger *l, struct task *t, int64_t wall_ms)
+{
+    char why[64];
+
+    assert(t->state == TASK_RUNNING);
+    t->losses++;
+    if (t->losses <= TASK_MAX_LOSSES) {
+        task_again(l, t);
+        return;
+    }
+    snprintf(why, sizeof why, "%" PRIu32 " workers were lost while they ran it", t->losses);
+    task_fail_video(l, t, wall_ms, why);
+}
+
+bool task_failed_on(const struct task *t, struct worker_id worker)
+{
+    for (uint32_t i = 0; i < t->failed_count; i++)
+        if (t->failed_on[i].v == worker.v)
+            return true;
+    return false;
+}
+
+void task_failed(struct ledger *l, struct task *t, const struct task_failure *f, int64_t wall_ms)
+{
+    uint32_t limit = f->able_workers < 3 ? (f->able_workers ? f->able_workers : 1) : 3;
+    char why[96];
+
+    assert(t->state == TASK_RUNNING || t->state == TASK_READY);
+    if (f->failure == FAILURE_CANCELLED) { /* the worker was told to leave: nobody's fault */
+        if (t->state == TASK_RUNNING)
+            task_again(l, t);
+        return;
+    }
+    free(t->trouble);
+    t->trouble = xstrdup(f->reason);
+    if (!task_failed_on(t, f->worker) && t->failed_count < TASK_MAX_FAILED_ON)
+        t->failed_on[t->failed_count++] = f->worker;
+    if (f->failure == FAILURE_INPUT) {
+        task_fail_video(l, t, wall_ms, "its inputs cannot be used");
+        return;
+    }
+    /* Out of memory: the next one must have more of it; that ends when nobody has (task_unplaceable). */
+    if (f->failure == FAILURE_MEMORY && f->device_bytes > t->too_small_bytes)
+        t->too_small_bytes = f->device_bytes;
+    if (t->failed_count >= limit && (f->failure == FAILURE_WORKER || t->failed_count == TASK_MAX_FAILED_ON)) {
+        snprintf(why, sizeof why, "failed on %" PRIu32 " worker%s", t->failed_count, t->failed_count == 1 ? "" : "s");
+        task_fail_video(l, t, wall_ms, why);
+        return;
+    }
+    task_again(l, t);
+}
+
+void task_unplaceable(struct ledger *l, struct task *t, int64_t wall_ms)
+{
+    assert(t->state == TASK_READY && t->failed_count);
+    task_fail_video(l, t, wall_ms, t->too_small_bytes ? "no worker has enough memory" : "failed on every worker");
+}
+
+void task_input_gone(struct ledger *l, struct task *t, uint32_t input, int64_t wall_ms)
+{
+    struct task_input *in = &t->inputs[input];
+
+    assert(t->state == TASK_READY);
+    if (!in->output) {
+        task_fail_video(l, t, wall_ms,
+                        in->slot == INPUT_IMAGE ? "the reference image is no longer stored"
+                                                : "an input is no longer stored");
+        return;
+    }
+    struct task *from = &t->video->tasks[in->from];
+    for (uint32_t k = 0; k < t->input_count; k++) /* several inputs may come from the same task */
+        if (t->inputs[k].output && t->inputs[k].from == in->from && t->inputs[k].known) {
+            t->inputs[k].known = false;
+            t->inputs_missing++;
+        }
+    bool spoke = t->queue_place;
+    task_set_state(l, t, TASK_WAITING);
+    if (spoke)
+        release_twins(l, t);
+    if (from->state == TASK_DONE) {
+        from->output_count = 0;
+        from->cached = false;
+        task_again(l, from);
+    }
+}

@@ -1,0 +1,61 @@
+/* lifecycle - the only door for state changes of tasks, videos and campaigns.
+ *
+ * Pure: callers pass the time, and save what the ledger lists as touched before anybody hears of it. */
+#ifndef SHOTLINE_COORDINATOR_LIFECYCLE_H
+#define SHOTLINE_COORDINATOR_LIFECYCLE_H
+
+#include "coordinator/ledger.h"
+
+/* ---- campaigns and videos ---- */
+
+/* The video was compiled: its tasks are new. They get ids and keys, and those without missing inputs become ready, or
+ * done from the cache. */
+void video_start(struct ledger *l, struct video *v);
+/* As video_start, after a restart: tasks have ids and states from the store. */
+void video_resume(struct ledger *l, struct video *v, int64_t now_ms, int64_t lease_ms);
+void video_fail(struct ledger *l, struct video *v, int64_t wall_ms, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+/* All tasks are done, and this is its manifest. */
+void video_finish(struct ledger *l, struct video *v, const struct blob_ref *manifest, int64_t wall_ms);
+bool video_is_complete(const struct video *v); /* running with no open task: waits for its manifest */
+void campaign_cancel(struct ledger *l, struct campaign *c, int64_t wall_ms);
+
+/* ---- tasks ---- */
+
+/* READY -> RUNNING with the next attempt number. */
+void task_lease(struct ledger *l, struct task *t, struct worker_id worker, int64_t now_ms, int64_t lease_ms);
+/* The worker named this attempt: the lease runs anew. False when it is not the current one. */
+bool task_renew(struct task *t, struct worker_id worker, struct attempt a, int64_t now_ms, int64_t lease_ms);
+
+enum report {
+    REPORT_CURRENT,    /* of the attempt that owns the task */
+    REPORT_REPEATED,   /* this very attempt has committed already */
+    REPORT_SUPERSEDED, /* stale: drop it */
+};
+/* What a report about (task, attempt) from this worker is worth. A worker that was thought lost may still commit while
+ * no newer attempt exists. */
+enum report task_judge(const struct task *t, struct worker_id worker, struct attempt a);
+
+/* A current report: the task is done. All blobs are present and all required outputs named. */
+void task_done(struct ledger *l, struct task *t, const struct task_output *outputs, uint32_t count, int64_t busy_ms);
+
+/* The worker of a running task is gone or its lease ran out: a free retry, at most TASK_MAX_LOSSES. */
+void task_lost(struct ledger *l, struct task *t, int64_t wall_ms);
+bool task_lease_over(const struct task *t, int64_t now_ms);
+
+struct task_failure {
+    struct worker_id worker;
+    enum failure failure;
+    const char *reason;
+    int64_t device_bytes;  /* of that worker */
+    uint32_t able_workers; /* alive now, this one included */
+};
+void task_failed(struct ledger *l, struct task *t, const struct task_failure *f, int64_t wall_ms);
+bool task_failed_on(const struct task *t, struct worker_id worker);
+/* No living worker may take it, since it failed on all of them. */
+void task_unplaceable(struct ledger *l, struct task *t, int64_t wall_ms);
+
+/* An input's bytes are gone: its maker must run again first. */
+void task_input_gone(struct ledger *l, struct task *t, uint32_t input, int64_t wall_ms);
+
+#endif

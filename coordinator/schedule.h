@@ -1,0 +1,34 @@
+/* schedule - which worker starts which task now. Pure: queues, workers and the time in, assignments out.
+ *
+ * Tasks are taken in fair order (priority, then the campaign that runs least, then its own order) and each is given to
+ * the worker that is expected to finish it first: measured speed, bytes to fetch, and when it will be free. When that
+ * is a worker still busy, the task waits for it: an idle slow machine must not hold up what a fast one would finish
+ * earlier. */
+#ifndef SHOTLINE_COORDINATOR_SCHEDULE_H
+#define SHOTLINE_COORDINATOR_SCHEDULE_H
+
+#include "coordinator/fleet.h"
+#include "coordinator/lifecycle.h"
+
+struct assignment {
+    struct task *task;
+    struct worker *worker; /* NULL: the task has failed on every living worker */
+};
+
+/* Takes up to `room` tasks out of the queues, in fair order. What is not assigned goes back with queue_push. */
+size_t schedule_candidates(struct campaign **campaigns, size_t campaign_count, struct task **tasks, size_t room);
+
+/* assignments: room for `count`. Tasks that should wait get none. */
+size_t schedule_assign(const struct fleet *f, const struct ledger *l, struct task *const *tasks, size_t count,
+                       int64_t now_ms, struct assignment *assignments);
+
+/* When what the worker runs now should be finished, from its progress or measured speed. */
+int64_t schedule_free_at_ms(const struct fleet *f, const struct ledger *l, const struct worker *w, int64_t now_ms);
+
+/* Expected time until the campaign is finished; -1 when nothing was measured yet that could tell. */
+int64_t schedule_eta_ms(const struct fleet *f, const struct campaign *c, int64_t now_ms);
+
+/* Whether this worker may run the task at all. */
+bool schedule_may_run(const struct worker *w, const struct task *t);
+
+#endif

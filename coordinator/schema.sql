@@ -1,0 +1,63 @@
+-- The coordinator's store, version 1. Embedded by CMake; applied to an empty file. States and kinds are the numbers of coordinator/job.h.
+CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+
+-- request: the Campaign message as the client sent it. The ledger is rebuilt from it.
+CREATE TABLE campaigns (
+  id INTEGER PRIMARY KEY,
+  token BLOB NOT NULL UNIQUE,
+  request BLOB NOT NULL,
+  pack BLOB NOT NULL,
+  state INTEGER NOT NULL,
+  created_ms INTEGER NOT NULL,
+  ended_ms INTEGER NOT NULL,
+  busy_ms INTEGER NOT NULL,
+  overlap_ms INTEGER NOT NULL,
+  ranges_at_once INTEGER NOT NULL
+);
+
+-- plan: NULL while planning. graph: digest of the tasks that this plan was compiled to.
+CREATE TABLE videos (
+  id INTEGER PRIMARY KEY,
+  campaign INTEGER NOT NULL REFERENCES campaigns (id) ON DELETE CASCADE,
+  number INTEGER NOT NULL,
+  state INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  plan TEXT,
+  graph BLOB,
+  manifest BLOB,
+  manifest_bytes INTEGER,
+  UNIQUE (campaign, number)
+);
+
+-- What a task computes is compiled from the plan; here is only what happened to it. failed_on: worker ids, separated by spaces.
+CREATE TABLE tasks (
+  id INTEGER PRIMARY KEY,
+  video INTEGER NOT NULL REFERENCES videos (id) ON DELETE CASCADE,
+  position INTEGER NOT NULL,
+  kind INTEGER NOT NULL,
+  shot INTEGER NOT NULL,
+  key BLOB,
+  state INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  worker INTEGER NOT NULL,
+  losses INTEGER NOT NULL,
+  failed_on TEXT NOT NULL,
+  too_small_bytes INTEGER NOT NULL,
+  trouble TEXT,
+  cached INTEGER NOT NULL,
+  busy_ms INTEGER NOT NULL,
+  UNIQUE (video, position)
+);
+
+-- The task cache, and the only place where outputs are written: same key, same bytes.
+CREATE TABLE results (
+  key BLOB NOT NULL,
+  output INTEGER NOT NULL,
+  digest BLOB NOT NULL,
+  bytes INTEGER NOT NULL,
+  PRIMARY KEY (key, output)
+) WITHOUT ROWID;
+
+CREATE TABLE plans (key BLOB PRIMARY KEY, plan TEXT NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE workers (id INTEGER PRIMARY KEY, name TEXT NOT NULL, boot_id BLOB NOT NULL);

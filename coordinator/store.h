@@ -1,0 +1,83 @@
+/* store - the coordinator's memory on disk, and the only user of SQLite: WAL, synchronous=FULL, one transaction per
+ * turn of the loop.
+ *
+ * A failed write leaves memory ahead of the disk: the caller must end the process without answering, and start again
+ * from the store. */
+#ifndef SHOTLINE_COORDINATOR_STORE_H
+#define SHOTLINE_COORDINATOR_STORE_H
+
+#include "common/base/error.h"
+#include "coordinator/fleet.h"
+#include "coordinator/ledger.h"
+
+struct store;
+
+/* Opens or creates PATH and brings it to this version's schema. A damaged file, one of another program or of a newer
+ * version is refused. */
+struct store *store_open(const char *path, struct error *err);
+void store_close(struct store **s);
+
+/* Everything that was touched in this turn, in one transaction, durable when it returns true. Cleans the ledger. No
+ * touched record, no transaction. */
+bool store_save(struct store *s, struct ledger *l, struct fleet *f, struct error *err);
+
+/* Results and plans are written at once into the turn's transaction, which store_save commits. */
+bool store_put_result(struct store *s, const struct digest *key, const struct task_output *outputs, uint32_t count,
+                      struct error *err);
+uint32_t store_find_result(struct store *s, const struct digest *key, struct task_output outputs[TASK_MAX_OUTPUTS]);
+bool store_put_plan(struct store *s, const struct digest *key, const char *plan, struct error *err);
+char *store_find_plan(struct store *s, const struct digest *key); /* NULL: none; free it */
+
+bool store_forget_campaign(struct store *s, struct campaign_id id, struct error *err);
+
+/* ---- reading it all back at start, in order of id ---- */
+struct stored_campaign {
+    struct campaign_id id;
+    uint8_t token[16];
+    const void *request;
+    size_t request_bytes;
+    struct digest pack;
+    enum work_state state;
+    int64_t created_ms, ended_ms, busy_ms, overlap_ms;
+    uint32_t ranges_at_once;
+};
+struct stored_video {
+    struct video_id id;
+    uint32_t number;
+    enum work_state state;
+    const char *reason;
+    const char *plan; /* NULL while planning */
+    bool has_graph;
+    struct digest graph;
+    struct blob_ref manifest; /* bytes 0: none */
+};
+struct stored_task {
+    struct task_id id;
+    uint32_t position;
+    bool has_key;
+    struct digest key;
+    enum task_state state;
+    struct attempt attempt;
+    struct worker_id worker;
+    uint32_t losses, failed_count;
+    struct worker_id failed_on[TASK_MAX_FAILED_ON];
+    int64_t too_small_bytes;
+    const char *trouble; /* NULL: none */
+    bool cached;
+    int64_t busy_ms;
+};
+/* Each calls its function for every row; what a row points to lives during the call. False when the function said so,
+ * or the file cannot be read. */
+typedef bool store_campaign_row(void *context, const struct stored_campaign *row, struct error *err);
+typedef bool store_video_row(void *context, const struct stored_video *row, struct error *err);
+typedef bool store_task_row(void *context, const struct stored_task *row, struct error *err);
+typedef bool store_worker_row(void *context, struct worker_id id, const char *name, const uint8_t boot_id[16]);
+bool store_each_campaign(struct store *s, store_campaign_row *row, void *context, struct error *err);
+bool store_each_video(struct store *s, struct campaign_id campaign, store_video_row *row, void *context,
+                      struct error *err);
+bool store_each_task(struct store *s, struct video_id video, store_task_row *row, void *context, struct error *err);
+bool store_each_worker(struct store *s, store_worker_row *row, void *context, struct error *err);
+/* Ids given out so far, into the ledger and the fleet. */
+bool store_load_counters(struct store *s, struct ledger *l, struct fleet *f, struct error *err);
+
+#endif
