@@ -72,16 +72,9 @@ bool vocab_set(struct vocab *v, int64_t id, const char *text, size_t size, struc
     return true;
 }
 
-bool vocab_byte_pieces(const struct trie *t, int32_t ids[256])
+void byte_piece_name(uint8_t byte, char name[8])
 {
-    for (int i = 0; i < 256; i++) {
-        char name[8];
-        snprintf(name, sizeof name, "<0x%02X>", i);
-        ids[i] = trie_find(t, name, strlen(name));
-        if (ids[i] < 0)
-            return false;
-    }
-    return true;
+    snprintf(name, 8, "<0x%02X>", byte);
 }
 
 /* ---- added tokens ---- */

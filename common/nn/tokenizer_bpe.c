@@ -2,7 +2,6 @@
  * known. A heap of candidate pairs over a linked list keeps long pieces near linear. */
 #include "common/base/arena.h"
 #include "common/nn/tokenizer_internal.h"
-#include "common/nn/trie.h"
 #include "common/nn/unicode.h"
 
 #include <stdlib.h>
@@ -14,8 +13,16 @@ struct merge {
     int32_t made;
 };
 
+/* Text to id: open addressing, a power of two of slots. (A trie would be slower here: pieces are looked up whole.) */
+struct name {
+    const char *text; /* borrowed; NULL: a free slot */
+    uint32_t size;
+    int32_t id;
+};
+
 struct bpe {
-    struct trie *trie;
+    struct name *names;
+    size_t name_slots;
     struct merge *merges; /* open addressing, a power of two of slots */
     size_t slots;
     int32_t unknown; /* -1: characters without an entry are dropped */
@@ -24,6 +31,24 @@ struct bpe {
     bool byte_fallback;
     int32_t byte_piece[256];
 };
+
+static struct name *name_slot(const struct bpe *b, const char *text, size_t size)
+{
+    uint64_t h = 0xcbf29ce484222325u; /* FNV-1a */
+    for (size_t i = 0; i < size; i++)
+        h = (h ^ (uint8_t)text[i]) * 0x100000001b3u;
+
+    size_t slot = (size_t)(h ^ h >> 32) & (b->name_slots - 1);
+    while (b->names[slot].text && (b->names[slot].size != size || memcmp(b->names[slot].text, text, size) != 0))
+        slot = (slot + 1) & (b->name_slots - 1);
+    return &b->names[slot];
+}
+
+int32_t bpe_find(const struct bpe *b, const char *text, size_t size)
+{
+    const struct name *n = name_slot(b, text, size);
+    return n->text ? n->id : -1;
+}
 
 static size_t slot_of(const struct bpe *b, uint64_t pair)
 {
@@ -68,8 +93,8 @@ static bool read_merge(struct bpe *b, const json_t *item, size_t rank, struct st
     str_clear(joined);
     str_append_bytes(joined, left, left_size);
     str_append_bytes(joined, right, right_size);
-    int32_t l = trie_find(b->trie, left, left_size), r = trie_find(b->trie, right, right_size);
-    int32_t made = trie_find(b->trie, joined->data, joined->size);
+    int32_t l = bpe_find(b, left, left_size), r = bpe_find(b, right, right_size);
+    int32_t made = bpe_find(b, joined->data, joined->size);
     if (l < 0 || r < 0 || made < 0)
         return error_set(err, ERROR_INPUT, "model.merges[%zu]: \"%.*s\" is not in model.vocab", rank,
                          (int)(l < 0   ? left_size
@@ -106,28 +131,26 @@ static bool read_merges(struct bpe *b, const json_t *list, struct error *err)
 
 static bool read_vocab(struct bpe *b, const json_t *object, struct vocab *v, struct error *err)
 {
-    size_t count = json_object_size(object), i = 0;
+    size_t count = json_object_size(object);
     const char *text;
     json_t *id;
 
-    if (count == 0)
-        return error_set(err, ERROR_INPUT, "model.vocab must be an object of pieces and ids");
-
-    struct trie_entry *entries = xcalloc(count, sizeof *entries);
-    bool ok = true;
+    if (count == 0 || count > TOKENIZER_MAX_ID)
+        return error_set(err, ERROR_INPUT, "model.vocab must be an object of 1 to %d pieces and ids", TOKENIZER_MAX_ID);
+    b->name_slots = 16;
+    while (b->name_slots < count * 2)
+        b->name_slots *= 2;
+    b->names = xcalloc(b->name_slots, sizeof *b->names);
     json_object_foreach((json_t *)object, text, id)
     {
-        if (!json_is_integer(id)) {
-            ok = error_set(err, ERROR_INPUT, "model.vocab.%.60s: the id is not an integer", text);
-            break;
-        }
-        if (!(ok = vocab_set(v, json_integer_value(id), text, strlen(text), err)))
-            break;
-        entries[i++] = (struct trie_entry){ text, strlen(text), (int32_t)json_integer_value(id) };
+        size_t size = strlen(text);
+        if (!json_is_integer(id))
+            return error_set(err, ERROR_INPUT, "model.vocab.%.60s: the id is not an integer", text);
+        if (!vocab_set(v, json_integer_value(id), text, size, err))
+            return false;
+        *name_slot(b, text, size) = (struct name){ text, (uint32_t)size, (int32_t)json_integer_value(id) };
     }
-    b->trie = trie_new(entries, i);
-    free(entries);
-    return ok;
+    return true;
 }
 
 /* Absent, null and "" all mean none; what would change the ids is refused rather than ignored. */
@@ -136,6 +159,18 @@ static bool is_unset(const json_t *model, const char *key)
     const json_t *value = json_object_get(model, key);
     return !value || json_is_null(value) || (json_is_string(value) && json_string_length(value) == 0) ||
            (json_is_number(value) && json_number_value(value) == 0.0);
+}
+
+static bool read_byte_pieces(struct bpe *b)
+{
+    for (int i = 0; i < 256; i++) {
+        char name[8];
+        byte_piece_name((uint8_t)i, name);
+        b->byte_piece[i] = bpe_find(b, name, strlen(name));
+        if (b->byte_piece[i] < 0)
+            return false;
+    }
+    return true;
 }
 
 struct bpe *bpe_new(const json_t *model, struct vocab *v, struct error *err)
@@ -155,7 +190,7 @@ struct bpe *bpe_new(const json_t *model, struct vocab *v, struct error *err)
     b->unknown = -1;
     if (!is_unset(model, "unk_token")) {
         b->unknown =
-            json_is_string(unknown) ? trie_find(b->trie, json_string_value(unknown), json_string_length(unknown)) : -1;
+            json_is_string(unknown) ? bpe_find(b, json_string_value(unknown), json_string_length(unknown)) : -1;
         if (b->unknown < 0) {
             error_set(err, ERROR_INPUT, "model.unk_token is not in model.vocab");
             goto fail;
@@ -163,8 +198,7 @@ struct bpe *bpe_new(const json_t *model, struct vocab *v, struct error *err)
     }
     b->fuse_unknown = json_is_true(json_object_get(model, "fuse_unk"));
     b->ignore_merges = json_is_true(json_object_get(model, "ignore_merges"));
-    b->byte_fallback =
-        json_is_true(json_object_get(model, "byte_fallback")) && vocab_byte_pieces(b->trie, b->byte_piece);
+    b->byte_fallback = json_is_true(json_object_get(model, "byte_fallback")) && read_byte_pieces(b);
     return b;
 
 fail:
@@ -176,15 +210,10 @@ void bpe_free(struct bpe **b)
 {
     if (!*b)
         return;
-    trie_free(&(*b)->trie);
+    free((*b)->names);
     free((*b)->merges);
     free(*b);
     *b = NULL;
-}
-
-int32_t bpe_find(const struct bpe *b, const char *text, size_t size)
-{
-    return trie_find(b->trie, text, size);
 }
 
 /* ---- joining ---- */
@@ -287,7 +316,7 @@ static int32_t first_symbols(const struct bpe *b, const char *text, size_t size,
     for (size_t at = 0; at < size;) {
         uint32_t c;
         size_t n = utf8_next(text + at, size - at, &c);
-        int32_t id = trie_find(b->trie, text + at, n);
+        int32_t id = bpe_find(b, text + at, n);
         if (id >= 0) {
             push_symbol(s, &count, id);
             unknown_open = false;
@@ -308,7 +337,7 @@ static int32_t first_symbols(const struct bpe *b, const char *text, size_t size,
 
 void bpe_encode(const struct bpe *b, const char *text, size_t size, struct token_ids *ids)
 {
-    int32_t whole = b->ignore_merges ? trie_find(b->trie, text, size) : -1;
+    int32_t whole = b->ignore_merges ? bpe_find(b, text, size) : -1;
 
     if (whole >= 0) {
         token_ids_push(ids, whole);

@@ -61,9 +61,8 @@ struct vocab {
 };
 
 bool vocab_set(struct vocab *v, int64_t id, const char *text, size_t size, struct error *err);
-/* The id of the byte piece "<0x4A>" for each byte; false when one is missing. */
-struct trie;
-bool vocab_byte_pieces(const struct trie *t, int32_t ids[256]);
+/* How a vocabulary that falls back to bytes writes one: "<0x4A>". */
+void byte_piece_name(uint8_t byte, char name[8]);
 
 struct unigram;
 struct unigram *unigram_new(const json_t *model, struct vocab *v, struct error *err);

@@ -33,6 +33,18 @@ static bool read_entry(struct unigram *u, const json_t *item, size_t id, struct 
     return vocab_set(v, (int64_t)id, json_string_value(text), json_string_length(text), err);
 }
 
+static bool read_byte_pieces(struct unigram *u)
+{
+    for (int i = 0; i < 256; i++) {
+        char name[8];
+        byte_piece_name((uint8_t)i, name);
+        u->byte_piece[i] = trie_find(u->trie, name, strlen(name));
+        if (u->byte_piece[i] < 0)
+            return false;
+    }
+    return true;
+}
+
 struct unigram *unigram_new(const json_t *model, struct vocab *v, struct error *err)
 {
     const json_t *list = json_object_get(model, "vocab");
@@ -64,8 +76,7 @@ struct unigram *unigram_new(const json_t *model, struct vocab *v, struct error *
     }
     u->unknown_score = least - UNKNOWN_PENALTY;
     u->trie = trie_new(entries, count);
-    u->byte_fallback =
-        json_is_true(json_object_get(model, "byte_fallback")) && vocab_byte_pieces(u->trie, u->byte_piece);
+    u->byte_fallback = json_is_true(json_object_get(model, "byte_fallback")) && read_byte_pieces(u);
     free(entries);
     return u;
 

@@ -17,21 +17,50 @@ struct trie {
     size_t count, room;
 };
 
-/* qsort is not stable: equal bytes are ordered by their place in the caller's array. */
+/* Sorting reads a text's first bytes from here: the texts themselves lie scattered in memory, and vocabularies are
+ * large. */
 struct ordered_entry {
+    uint64_t head; /* the first 8 bytes, big-endian, zeros behind a shorter text */
     struct trie_entry e;
-    size_t place;
+    size_t place; /* in the caller's array: orders equal texts, since qsort is not stable */
 };
+
+static uint64_t head_of(const struct trie_entry *e)
+{
+    uint64_t head = 0;
+
+    for (size_t i = 0; i < 8; i++)
+        head = head << 8 | (i < e->size ? (uint8_t)e->text[i] : 0);
+    return head;
+}
 
 static int compare_entries(const void *a, const void *b)
 {
     const struct ordered_entry *x = a, *y = b;
-    size_t shorter = x->e.size < y->e.size ? x->e.size : y->e.size;
-    int order = shorter ? memcmp(x->e.text, y->e.text, shorter) : 0;
+    if (x->head != y->head)
+        return x->head < y->head ? -1 : 1;
 
+    size_t shorter = x->e.size < y->e.size ? x->e.size : y->e.size;
+    int order = shorter > 8 ? memcmp(x->e.text + 8, y->e.text + 8, shorter - 8) : 0;
     if (order == 0)
         order = (x->e.size > y->e.size) - (x->e.size < y->e.size);
     return order != 0 ? order : (x->place > y->place) - (x->place < y->place);
+}
+
+/* Moves the sorted texts side by side, so that grow() reads memory in order. */
+static char *pack_texts(struct ordered_entry *o, size_t count)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < count; i++)
+        total += o[i].e.size;
+
+    char *texts = xmalloc(total + 1), *at = texts;
+    for (size_t i = 0; i < count; i++) {
+        memcpy(at, o[i].e.text, o[i].e.size);
+        o[i].e.text = at;
+        at += o[i].e.size;
+    }
+    return texts;
 }
 
 static uint32_t push_node(struct trie *t, uint8_t label)
@@ -92,9 +121,11 @@ struct trie *trie_new(const struct trie_entry *entries, size_t count)
     struct ordered_entry *ordered = xmalloc((count ? count : 1) * sizeof *ordered);
 
     for (size_t i = 0; i < count; i++)
-        ordered[i] = (struct ordered_entry){ entries[i], i };
+        ordered[i] = (struct ordered_entry){ head_of(&entries[i]), entries[i], i };
     qsort(ordered, count, sizeof *ordered, compare_entries);
+    char *texts = pack_texts(ordered, count);
     grow(t, ordered, count);
+    free(texts);
     free(ordered);
     t->nodes[TRIE_ROOT].value = -1;
     return t;
