@@ -1,0 +1,34 @@
+/* studio - the models of one pack on one device: opened on first use, kept for the next task.
+ *
+ * When device memory runs out (task_execute notices) the studio turns lean: everything is closed, and from then on one
+ * model is held at a time. Results do not depend on it. */
+#ifndef SHOTLINE_WORKER_STUDIO_H
+#define SHOTLINE_WORKER_STUDIO_H
+
+#include "common/nn/tokenizer.h"
+#include "worker/dit.h"
+#include "worker/sampler.h"
+#include "worker/task.h"
+#include "worker/text_encoder.h"
+#include "worker/vae.h"
+
+const struct pack_defaults *studio_defaults(const struct studio *s);
+
+/* Each is NULL on failure, and good until the next call for another model. */
+struct tokenizer *studio_tokenizer(struct studio *s, struct error *err);
+struct text_encoder *studio_text_encoder(struct studio *s, struct error *err);
+struct dit *studio_dit(struct studio *s, struct error *err);
+struct vae *studio_vae(struct studio *s, struct error *err);
+const struct sampler_config *studio_sampler(struct studio *s, struct error *err);
+
+/* The control latents of a shot for which nothing is given, [vace_control_channels, frames, height, width] of latents:
+ * they do not depend on the shot, so they are kept. Longer ones begin with the shorter ones (the encoder is causal);
+ * *frames_kept says how many there are, at least `frames`. */
+const float *studio_empty_control(struct studio *s, int frames, int height, int width, int *frames_kept,
+                                  struct error *err);
+
+/* Closes all models and holds one at a time from now on. False when that was so already: there is nothing left to give
+ * up. */
+bool studio_go_lean(struct studio *s);
+
+#endif

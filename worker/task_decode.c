@@ -1,0 +1,169 @@
+/* task_decode - the ranges of a shot, joined, to frames: one causal decode over the whole timeline, so that no range
+ * leaves a seam. */
+#include "worker/gate_measure.h"
+#include "worker/latents.h"
+#include "worker/solver_state.h"
+#include "worker/task_internal.h"
+#include "worker/video_image.h"
+#include "worker/video_write.h"
+
+#include "common/base/arena.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_RANGES 1024
+
+/* [-1, 1] to a byte, halves up; rounding is part of the result. */
+static uint8_t pixel(float x)
+{
+    x = x < -1.0f ? -1.0f : x > 1.0f ? 1.0f : x;
+    const float scaled = x * 127.5f;
+    return (uint8_t)(scaled + 128.0f);
+}
+
+static bool check(const Shotline__DecodeTask *t, struct error *err)
+{
+    return task_check_size(t->width, t->height, err) &&
+           task_check("latent_frames", t->latent_frames, 1, SOLVER_MAX_FRAMES, err) &&
+           task_check("fps", t->fps, 1, 240, err) &&
+           task_check("number of ranges", (int64_t)t->n_ranges, 1, MAX_RANGES, err);
+}
+
+/* The whole shot's latents [channels, latent_frames, h, w], freed by the caller; NULL on failure. */
+static float *join(const struct task_run *run, const Shotline__DecodeTask *t, int channels, struct error *err)
+{
+    const int height = (int)t->height / LATENT_SPACE, width = (int)t->width / LATENT_SPACE;
+    struct latent_range *ranges = xcalloc(t->n_ranges, sizeof *ranges);
+    float *latents = NULL;
+    for (size_t i = 0; i < t->n_ranges; i++) {
+        const Shotline__DecodeRange *r = t->ranges[i];
+        struct shape shape = SHAPE(channels, r->count, height, width);
+        if (!task_check("first of a range", r->first, 0, t->latent_frames - 1, err) ||
+            !task_check("count of a range", r->count, 1, t->latent_frames, err))
+            goto out;
+        ranges[i] = (struct latent_range){ .first = (int)r->first, .count = (int)r->count };
+        ranges[i].data = task_blob_tensor(run, r->latents, "latents", "latents", &shape, err);
+        if (!ranges[i].data)
+            goto out;
+    }
+    latents = xmalloc((size_t)channels * t->latent_frames * height * width * sizeof *latents);
+    if (!latents_blend(ranges, t->n_ranges, channels, height, width, (int)t->latent_frames, latents, err)) {
+        free(latents);
+        latents = NULL;
+    }
+out:
+    for (size_t i = 0; i < t->n_ranges; i++)
+        free((void *)ranges[i].data);
+    free(ranges);
+    return latents;
+}
+
+/* What becomes of the frames. */
+struct footage {
+    struct video_writer *mezzanine;
+    struct hash hash;
+    struct gate_measure measure;
+    struct image thumbnail; /* the frame in the middle */
+    int64_t frames, middle;
+};
+
+static bool footage_add(struct footage *k, const float *frame, uint8_t *rgb, struct error *err)
+{
+    const size_t size = (size_t)k->thumbnail.width * k->thumbnail.height * 3;
+    for (size_t i = 0; i < size; i++)
+        rgb[i] = pixel(frame[i]);
+    hash_bytes(&k->hash, rgb, size);
+    gate_measure_frame(&k->measure, rgb);
+    if (k->frames++ == k->middle)
+        memcpy(k->thumbnail.rgb, rgb, size);
+    return video_writer_add(k->mezzanine, rgb, err);
+}
+
+static bool decode(const struct task_run *run, const Shotline__DecodeTask *t, struct vae *vae, const float *latents,
+                   struct footage *k, struct error *err)
+{
+    const int channels = vae_info(vae)->channels, height = (int)t->height / LATENT_SPACE,
+              width = (int)t->width / LATENT_SPACE;
+    const size_t area = (size_t)height * width, picture = (size_t)t->height * t->width * 3;
+    struct vae_decoder *decoder = vae_decoder_open(vae, height, width, err);
+    if (!decoder)
+        return false;
+    float *latent = xmalloc(channels * area * sizeof *latent),
+          *frames = xmalloc(LATENT_TIME * picture * sizeof *frames);
+    uint8_t *rgb = xmalloc(picture);
+    bool ok = true;
+    for (uint32_t i = 0; ok && i < t->latent_frames; i++) {
+        int count = 0;
+        for (int c = 0; c < channels; c++)
+            memcpy(latent + c * area, latents + ((size_t)c * t->latent_frames + i) * area, area * sizeof *latent);
+        ok = !task_cancelled(run, err) && vae_decoder_push(decoder, latent, frames, &count, err);
+        for (int f = 0; ok && f < count; f++)
+            ok = footage_add(k, frames + f * picture, rgb, err);
+        if (ok)
+            task_progress(run, i + 1, t->latent_frames);
+    }
+    free(rgb);
+    free(frames);
+    free(latent);
+    vae_decoder_close(&decoder);
+    return ok;
+}
+
+static bool give_texts(const struct task_run *run, const struct footage *k, struct task_outputs *out, struct error *err)
+{
+    struct hash hash = k->hash;
+    char hex[DIGEST_HEX_ROOM];
+    struct str scores = { 0 };
+    const struct digest d = hash_end(&hash);
+    digest_hex(&d, hex);
+    gate_measure_json(&k->measure, &scores);
+    bool ok = task_add_bytes(run, out, "frames", hex, strlen(hex), err) &&
+              task_add_bytes(run, out, "scores", scores.data, scores.size, err);
+    str_free(&scores);
+    if (!ok)
+        return false;
+    size_t size;
+    uint8_t *png = image_encode_png(&k->thumbnail, &size, err);
+    ok = png && task_add_bytes(run, out, "thumbnail", png, size, err);
+    free(png);
+    return ok;
+}
+
+bool task_decode_run(const struct task_run *run, const Shotline__DecodeTask *t, struct task_outputs *out,
+                     struct error *err)
+{
+    char path[1024];
+    struct footage k = { 0 };
+    float *latents = NULL;
+    bool ok = false;
+    if (!check(t, err) || !task_scratch(run, "mezzanine.mkv", path, sizeof path, err))
+        return false;
+    struct vae *vae = studio_vae(run->studio, err);
+    if (!vae)
+        return false;
+    const struct vae_info *info = vae_info(vae);
+    if (info->space_factor != LATENT_SPACE || info->time_factor != LATENT_TIME)
+        return error_set(err, ERROR_INPUT, "the VAE has factors %d and %d, expected %d and %d", info->space_factor,
+                         info->time_factor, LATENT_SPACE, LATENT_TIME);
+
+    const int width = (int)t->width, height = (int)t->height, channels = info->channels;
+    const struct shape shape = SHAPE(channels, t->latent_frames, height / LATENT_SPACE, width / LATENT_SPACE);
+    k.middle = vae_video_frames(vae, (int)t->latent_frames) / 2;
+    k.thumbnail = (struct image){ .width = width, .height = height, .rgb = xcalloc((size_t)width * height, 3) };
+    hash_begin(&k.hash);
+    gate_measure_begin(&k.measure, width, height);
+    latents = join(run, t, channels, err);
+    if (latents)
+        k.mezzanine = video_writer_open_ffv1(
+            path, &(struct video_format){ .width = width, .height = height, .fps = (int)t->fps }, err);
+    ok = k.mezzanine && decode(run, t, vae, latents, &k, err) && video_writer_finish(&k.mezzanine, err) &&
+         task_add_tensors(run, out, "latents", &(struct weight){ "latents", DTYPE_F32, shape, latents }, 1, err) &&
+         task_add_file(run, out, "mezzanine", path, err) && give_texts(run, &k, out, err);
+
+    video_writer_abort(&k.mezzanine);
+    gate_measure_end(&k.measure);
+    image_free(&k.thumbnail);
+    free(latents);
+    return ok;
+}
