@@ -1,0 +1,104 @@
+/* status: all campaigns of a farm, or the videos of one. */
+#include "client/commands.h"
+#include "client/output.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static void print_campaigns(const Shotline__StatusReply *reply, bool json, struct str *to)
+{
+    static const char *const head[] = { "CAMPAIGN", "NAME", "STATE", "TASKS", "CACHED", "TIME", "ETA" };
+    struct table t = { 0 };
+    table_row(&t, head, 7);
+    for (size_t i = 0; i < reply->n_campaigns; i++) {
+        const Shotline__CampaignStatus *c = reply->campaigns[i];
+        char id[24], tasks[32], cached[16], elapsed[32], eta[32] = "";
+        if (json) {
+            output_json(output_campaign_json(c));
+            continue;
+        }
+        snprintf(id, sizeof id, "%" PRIu64, c->campaign);
+        snprintf(tasks, sizeof tasks, "%u/%u", c->tasks_done, c->tasks);
+        snprintf(cached, sizeof cached, "%u", c->tasks_cached);
+        output_clock((int64_t)c->elapsed_ms, elapsed, sizeof elapsed);
+        if (c->has_eta_ms && !output_state_ended(c->state))
+            output_clock((int64_t)c->eta_ms, eta, sizeof eta);
+        table_row(&t, (const char *const[]){ id, c->name, output_state(c->state), tasks, cached, elapsed, eta }, 7);
+    }
+    if (!json)
+        table_print(&t, to);
+    table_free(&t);
+}
+
+static void print_videos(const Shotline__CampaignStatus *c, bool json, struct str *to)
+{
+    static const char *const head[] = { "VIDEO", "STATE", "DONE", "SHOTS", "REASON" };
+    struct table t = { 0 };
+    table_row(&t, head, 5);
+    for (size_t i = 0; i < c->n_videos; i++) {
+        const Shotline__VideoStatus *v = c->videos[i];
+        char done[16], shots[24];
+        if (json) {
+            output_json(output_video_json(c->campaign, v));
+            continue;
+        }
+        snprintf(done, sizeof done, "%.0f%%", 100 * output_fraction(v));
+        snprintf(shots, sizeof shots, "%zu", v->n_shots);
+        table_row(&t, (const char *const[]){ v->name, output_state(v->state), done, shots, v->reason ? v->reason : "" },
+                  5);
+    }
+    if (!json)
+        table_print(&t, to);
+    table_free(&t);
+}
+
+static bool status(const struct farm_options *o, const uint64_t *id, struct error *err)
+{
+    struct arena arena = { 0 };
+    struct str text = { 0 };
+    Shotline__ToFarm request = SHOTLINE__TO_FARM__INIT;
+    Shotline__StatusRequest ask = SHOTLINE__STATUS_REQUEST__INIT;
+    ask.has_campaign = id != NULL;
+    ask.campaign = id ? *id : 0;
+    request.status = &ask;
+    struct session *s = command_connect(o, err);
+    const Shotline__FromFarm *reply = s ? session_ask(s, &request, (int64_t)(o->timeout_s * 1000), &arena, err) : NULL;
+    bool ok = reply != NULL;
+    if (reply && !reply->status)
+        ok = error_set(err, ERROR_INPUT, "the farm's answer holds no status");
+    if (ok) {
+        print_campaigns(reply->status, o->json, &text);
+        for (size_t i = 0; id && i < reply->status->n_campaigns; i++)
+            print_videos(reply->status->campaigns[i], o->json, &text);
+        fputs(str_text(&text), stdout);
+    }
+    session_close(&s);
+    str_free(&text);
+    arena_free(&arena);
+    return ok;
+}
+
+int cmd_status(int argc, char **argv)
+{
+    struct farm_options farm = FARM_DEFAULTS;
+    const struct arg_option options[] = { FARM_OPTIONS(farm) };
+    const struct arg_command command = {
+        .program = "shotline status",
+        .operands = "[CAMPAIGN]",
+        .summary = "Prints all campaigns of a farm, or one of them (by its number) with its videos.",
+        .options = options,
+        .option_count = sizeof options / sizeof options[0],
+        .max_operands = 1,
+    };
+    struct error err = { 0 };
+    const char *operands[argc];
+    uint64_t id = 0;
+    int count = 0;
+    enum args_result parsed = args_parse(&command, argc, argv, operands, &count, &err);
+    if (parsed == ARGS_HELP)
+        return 0;
+    if (parsed == ARGS_BAD || (count && !command_campaign(operands[0], &id, &err)) ||
+        !status(&farm, count ? &id : NULL, &err))
+        return command_fail(&err);
+    return 0;
+}

@@ -1,0 +1,75 @@
+/* workers: who works for a farm. */
+#include "client/commands.h"
+#include "client/output.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static void print_workers(const Shotline__WorkersReply *reply, bool json, struct str *to)
+{
+    static const char *const head[] = { "WORKER", "NAME", "ALIVE", "TASKS", "BUSY", "RUNNING", "DEVICE" };
+    struct table t = { 0 };
+    table_row(&t, head, 7);
+    for (size_t i = 0; i < reply->n_workers; i++) {
+        const Shotline__WorkerStatus *w = reply->workers[i];
+        if (json) {
+            output_json(json_pack("{s:s, s:I, s:s, s:s, s:b, s:i, s:I, s:s}", "event", "worker", "id",
+                                  (json_int_t)w->id, "name", w->name, "device", w->device, "alive", (int)w->alive,
+                                  "tasks_done", (int)w->tasks_done, "busy_ms", (json_int_t)w->busy_ms, "running",
+                                  w->running ? w->running : ""));
+            continue;
+        }
+        char id[24], tasks[16], busy[32];
+        snprintf(id, sizeof id, "%" PRIu64, w->id);
+        snprintf(tasks, sizeof tasks, "%u", w->tasks_done);
+        output_clock((int64_t)w->busy_ms, busy, sizeof busy);
+        table_row(&t,
+                  (const char *const[]){ id, w->name, w->alive ? "yes" : "no", tasks, busy,
+                                         w->running ? w->running : "", w->device },
+                  7);
+    }
+    if (!json)
+        table_print(&t, to);
+    table_free(&t);
+}
+
+int cmd_workers(int argc, char **argv)
+{
+    struct farm_options farm = FARM_DEFAULTS;
+    const struct arg_option options[] = { FARM_OPTIONS(farm) };
+    const struct arg_command command = {
+        .program = "shotline workers",
+        .operands = "",
+        .summary = "Lists the workers of a farm.",
+        .options = options,
+        .option_count = sizeof options / sizeof options[0],
+    };
+    struct error err = { 0 };
+    const char *operands[argc];
+    int count = 0;
+    enum args_result parsed = args_parse(&command, argc, argv, operands, &count, &err);
+    if (parsed == ARGS_HELP)
+        return 0;
+    if (parsed == ARGS_BAD)
+        return command_fail(&err);
+
+    struct arena arena = { 0 };
+    struct str text = { 0 };
+    Shotline__ToFarm request = SHOTLINE__TO_FARM__INIT;
+    Shotline__WorkersRequest ask = SHOTLINE__WORKERS_REQUEST__INIT;
+    request.workers = &ask;
+    struct session *s = command_connect(&farm, &err);
+    const Shotline__FromFarm *reply =
+        s ? session_ask(s, &request, (int64_t)(farm.timeout_s * 1000), &arena, &err) : NULL;
+    bool ok = reply != NULL;
+    if (reply && !reply->workers)
+        ok = error_set(&err, ERROR_INPUT, "the farm's answer lists no workers");
+    if (ok) {
+        print_workers(reply->workers, farm.json, &text);
+        fputs(str_text(&text), stdout);
+    }
+    session_close(&s);
+    str_free(&text);
+    arena_free(&arena);
+    return ok ? 0 : command_fail(&err);
+}

@@ -1,0 +1,55 @@
+/* commands - the commands of `shotline`; each has a file cmd_NAME.c. A command gets its own argv and returns the exit
+ * code. */
+#ifndef SHOTLINE_CLIENT_COMMANDS_H
+#define SHOTLINE_CLIENT_COMMANDS_H
+
+#include "client/session.h"
+#include "common/base/args.h"
+#include "common/base/error.h"
+
+#include <stdatomic.h>
+
+int cmd_render(int argc, char **argv);
+int cmd_plan(int argc, char **argv);
+int cmd_submit(int argc, char **argv);
+int cmd_status(int argc, char **argv);
+int cmd_watch(int argc, char **argv);
+int cmd_fetch(int argc, char **argv);
+int cmd_cancel(int argc, char **argv);
+int cmd_workers(int argc, char **argv);
+
+/* Set by SIGINT, SIGTERM and SIGHUP: what runs ends soon and cleans up. */
+extern atomic_bool command_stop;
+
+/* Says what went wrong on stderr; returns the exit code. */
+int command_fail(const struct error *err);
+
+/* The options of commands that speak to a farm that is already there. */
+struct farm_options {
+    const char *farm; /* NULL: $SHOTLINE_FARM, or the private farm of a render that runs now */
+    double timeout_s;
+    bool json;
+};
+#define FARM_DEFAULTS                                                                                                  \
+    {                                                                                                                  \
+        .timeout_s = 10                                                                                                \
+    }
+#define FARM_OPTIONS(o)                                                                                                \
+    { 'f',                                                                                                             \
+      "farm",                                                                                                          \
+      ARG_TEXT,                                                                                                        \
+      &(o).farm,                                                                                                       \
+      .value = "ADDRESS",                                                                                              \
+      .help = "ipc:///DIR or tcp://HOST:PORT [$SHOTLINE_FARM, else a render here]" },                                  \
+        { 't', "timeout", ARG_NUMBER, &(o).timeout_s, 0.1, 3600, "S", "wait so long for an answer [10]", NULL },       \
+    {                                                                                                                  \
+        0, "json", ARG_FLAG, &(o).json, .help = "one JSON object per line"                                             \
+    }
+
+/* Connects; NULL with *err when nobody answers. */
+struct session *command_connect(const struct farm_options *o, struct error *err);
+
+/* The number of a campaign among the operands. */
+bool command_campaign(const char *text, uint64_t *id, struct error *err);
+
+#endif
