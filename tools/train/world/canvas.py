@@ -29,7 +29,9 @@ def circle(x, y, cx, cy, r):
 
 
 def ellipse(x, y, cx, cy, rx, ry):
-    return (np.sqrt(((x - cx) / rx) ** 2 + ((y - cy) / ry) ** 2) - 1) * min(rx, ry)
+    u, v = (x - cx) / rx, (y - cy) / ry
+    inside = np.sqrt(u * u + v * v)
+    return inside * (inside - 1) / (np.sqrt((u / rx) ** 2 + (v / ry) ** 2) + 1e-6)
 
 
 def box(x, y, cx, cy, half_w, half_h, round_=0.):

@@ -11,7 +11,7 @@ BODIES = ["round", "square", "tall"]
 HATS = ["none", "crown", "top hat"]
 ACTIONS = ["standing", "walking left", "walking right", "jumping", "waving"]
 PRODUCTS = ["cup", "bottle"]
-SIZE = .56              # of a monster, in units
+SIZE = .62              # of a monster, in units
 WHITE, INK = rgb(1, 1, 1), rgb(.08, .07, .11)
 
 
@@ -50,7 +50,7 @@ def body_distance(shape, u, v):
 def draw_monster(frames, camera, figure, x, action, seconds, tint=keep, y=0., size=SIZE):
     """Draws one monster {"shape", "colour", "hat"}. Returns its coverage [frames, height, width]."""
     pose = pose_of(action, seconds)
-    s = Sprite(frames, camera, x, y + pose["lift"] * size, size, .74, -.10, 1.36)
+    s = Sprite(frames, camera, x, y + pose["lift"] * size, size, .80, -.10, 1.36)
     colour = COLOURS[figure["colour"]]
     dark, outline, pale = colour * .66, colour * .28, colour * .55 + .45
     u, v = s.u / (1 - .5 * pose["stretch"]), s.v / (1 + pose["stretch"])
@@ -62,7 +62,7 @@ def draw_monster(frames, camera, figure, x, action, seconds, tint=keep, y=0., si
         s.outlined(ellipse(u, v, side * .15 + stride + .4 * look, foot_y, .10, .062), dark, outline)
     for side, angle in ((-1, pose["left"]), (1, pose["right"])):
         ax = side * (.24 if figure["shape"] == "tall" else .32)
-        bx, by = ax + side * .20 * np.cos(angle), .50 + .25 * np.sin(angle)
+        bx, by = ax + side * .24 * np.cos(angle), .50 + .25 * np.sin(angle)
         s.outlined(capsule(u, v, ax, .50, bx, by, .058), dark, outline)
         s.outlined(circle(u, v, bx, by, .080), colour, outline)
     body, top, eye_x, eye_y = body_distance(figure["shape"], u, v)
@@ -96,7 +96,7 @@ def draw_shadow(frames, camera, x, r):
     s.composite()
 
 
-def draw_product(frames, camera, figure, x, tint=keep, y=0., size=.50):
+def draw_product(frames, camera, figure, x, tint=keep, y=0., size=.54):
     """Draws a product {"product", "colour"} alone. Returns its coverage."""
     s = Sprite(frames, camera, x, y, size, .62, -.06, 1.12)
     u, v, colour = s.u, s.v, COLOURS[figure["colour"]]

@@ -9,8 +9,8 @@ from .canvas import HEIGHT, WIDTH, f32
 FPS = 8
 SIZES = ["wide", "medium"]
 CAMERAS = ["static", "pan left", "pan right", "zoom in"]
-ZOOM = {"wide": 1.0, "medium": 1.42}
-CENTRE = {"wide": .36, "medium": .325}
+ZOOM = {"wide": .94, "medium": 1.34}
+CENTRE = {"wide": .38, "medium": .345}
 
 PLACE_WORDS = {"beach": "on the beach", "forest": "in the forest", "desert": "in the desert", "snow": "in the snow"}
 LIGHT_WORDS = {"day": "by day", "night": "at night"}
@@ -64,10 +64,10 @@ def render(spec, frames=17):
     action, move = spec["action"], spec["camera"]
     x = np.full(frames, spec["x"] / base, f32)
     if action.startswith("walking"):
-        x = x * .5 + (-1 if action.endswith("left") else 1) * (-.46 + .25 * seconds) / base
+        x = x * .5 + (-1 if action.endswith("left") else 1) * (-.42 + .20 * seconds) / base
     cx, cy, zoom = np.zeros(frames, f32), np.full(frames, CENTRE[spec["size"]], f32), np.full(frames, base, f32)
     if move.startswith("pan"):
-        cx = (-1 if move.endswith("left") else 1) * (-.16 + .12 * seconds) / base
+        cx = (-1 if move.endswith("left") else 1) * (-.16 + .10 * seconds) / base
     elif move == "zoom in":
         zoom = base * .88 * np.exp(.10 * seconds)
     still = move == "static"
@@ -93,7 +93,7 @@ def render_reference(figure):
     if "product" in figure:
         cover = cast.draw_product(picture, camera, figure, 0., y=.10, size=.66)
     else:
-        cover = cast.draw_monster(picture, camera, figure, 0., "standing", f32([0]), y=.06, size=.64)
+        cover = cast.draw_monster(picture, camera, figure, 0., "standing", f32([0]), y=.06, size=.66)
     return np.clip(picture, 0, 1), cover
 
 

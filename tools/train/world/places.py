@@ -13,7 +13,7 @@ SKY = {"day": (rgb(.36, .68, .95), rgb(.84, .94, .99)), "night": (rgb(.05, .07, 
 def tint_of(light, strength=1.):
     if light == "day":
         return lambda colour: colour
-    return lambda colour: mix(colour, colour * rgb(.34, .40, .64) + rgb(.0, .01, .06), strength)
+    return lambda colour: mix(colour, colour * rgb(.40, .42, .66) + rgb(.0, .01, .05), strength)
 
 
 def draw_place(camera, place, light):

@@ -1,0 +1,259 @@
+/* kernels - fused element-wise operations in bf16 for training small models on a CPU.
+ *
+ * PyTorch without a compiler spends most of a small model's time between the matrix products. Values are read and
+ * written as bf16 and computed in f32; each forward has its backward beside it. gcc vectorises the loops. */
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+typedef uint16_t bf16;
+
+static inline float load(bf16 x)
+{
+    union { uint32_t bits; float value; } v = { .bits = (uint32_t)x << 16 };
+    return v.value;
+}
+
+static inline bf16 store(float x)
+{
+    union { float value; uint32_t bits; } v = { .value = x };
+    return (bf16)((v.bits + 0x7fffu + ((v.bits >> 16) & 1u)) >> 16);
+}
+
+static inline float sigmoid(float x) { return 1.f / (1.f + expf(-fminf(fmaxf(x, -30.f), 30.f))); }
+
+/* GELU, tanh form: x * sigmoid(2 * sqrt(2/pi) * (x + .044715 x^3)) */
+enum { GELU_CHUNK = 4096, RMS_CHUNK = 512 };
+static const float GELU_A = 1.5957691216f, GELU_B = 0.0713548162f;
+
+void gelu_forward(const bf16 *x, bf16 *y, long n)
+{
+    for (long i = 0; i < n; i++) {
+        float v = load(x[i]);
+        y[i] = store(v * sigmoid(v * (GELU_A + GELU_B * v * v)));
+    }
+}
+
+void gelu_backward(const bf16 *x, const bf16 *dy, bf16 *dx, long n)
+{
+    for (long i = 0; i < n; i++) {
+        float v = load(x[i]), v2 = v * v, s = sigmoid(v * (GELU_A + GELU_B * v2));
+        dx[i] = store(load(dy[i]) * (s + v * s * (1.f - s) * (GELU_A + 3.f * GELU_B * v2)));
+    }
+}
+
+/* Layer norm without weights, then * (1 + scale) + shift: x [batch, rows, cols], scale and shift [batch, cols] f32 */
+void norm_forward(const bf16 *x, const float *scale, const float *shift, bf16 *y, float *stats, long batch, long rows, long cols)
+{
+    for (long r = 0; r < batch * rows; r++) {
+        const bf16 *in = x + r * cols;
+        const float *a = scale + r / rows * cols, *b = shift + r / rows * cols;
+        float mean = 0, square = 0;
+        for (long i = 0; i < cols; i++)
+            mean += load(in[i]);
+        mean /= cols;
+        for (long i = 0; i < cols; i++) {
+            float d = load(in[i]) - mean;
+            square += d * d;
+        }
+        float inverse = 1.f / sqrtf(square / cols + 1e-6f);
+        stats[2 * r] = mean;
+        stats[2 * r + 1] = inverse;
+        for (long i = 0; i < cols; i++)
+            y[r * cols + i] = store((load(in[i]) - mean) * inverse * (1.f + a[i]) + b[i]);
+    }
+}
+
+void norm_backward(const bf16 *x, const float *scale, const bf16 *dy, const float *stats, bf16 *dx, float *dscale, float *dshift,
+                   long batch, long rows, long cols)
+{
+    memset(dscale, 0, sizeof(float) * batch * cols);
+    memset(dshift, 0, sizeof(float) * batch * cols);
+    for (long r = 0; r < batch * rows; r++) {
+        const bf16 *in = x + r * cols, *g = dy + r * cols;
+        const float *a = scale + r / rows * cols;
+        float *ds = dscale + r / rows * cols, *dt = dshift + r / rows * cols;
+        float mean = stats[2 * r], inverse = stats[2 * r + 1], sum = 0, dot = 0;
+        for (long i = 0; i < cols; i++) {
+            float h = (load(in[i]) - mean) * inverse, gi = load(g[i]), gh = gi * (1.f + a[i]);
+            sum += gh;
+            dot += gh * h;
+            ds[i] += gi * h;
+            dt[i] += gi;
+        }
+        sum /= cols;
+        dot /= cols;
+        for (long i = 0; i < cols; i++) {
+            float h = (load(in[i]) - mean) * inverse;
+            dx[r * cols + i] = store(inverse * (load(g[i]) * (1.f + a[i]) - sum - h * dot));
+        }
+    }
+}
+
+/* RMS norm over all heads * weight * scale, then rotation of neighbouring pairs when cosine is given:
+ * x [batch, rows, heads * width] -> y [batch, heads, rows, width]; cosine and sine [rows, width / 2] */
+void query_forward(const bf16 *x, const float *weight, const float *cosine, const float *sine, bf16 *y, float *stats,
+                   long batch, long rows, long cols, long heads, float scale)
+{
+    long width = cols / heads, half = width / 2;
+    float t[4096];
+    for (long r = 0; r < batch * rows; r++) {
+        long b = r / rows, l = r % rows;
+        float square = 0;
+        for (long i = 0; i < cols; i++) {
+            t[i] = load(x[r * cols + i]);
+            square += t[i] * t[i];
+        }
+        stats[r] = 1.f / sqrtf(square / cols + 1e-6f);
+        for (long i = 0; i < cols; i++)
+            t[i] *= stats[r] * scale * weight[i];
+        for (long k = 0; k < heads; k++) {
+            bf16 *out = y + ((b * heads + k) * rows + l) * width;
+            const float *q = t + k * width;
+            if (!cosine) {
+                for (long j = 0; j < width; j++)
+                    out[j] = store(q[j]);
+                continue;
+            }
+            const float *c = cosine + l * half, *s = sine + l * half;
+            for (long j = 0; j < half; j++) {
+                out[2 * j] = store(q[2 * j] * c[j] - q[2 * j + 1] * s[j]);
+                out[2 * j + 1] = store(q[2 * j] * s[j] + q[2 * j + 1] * c[j]);
+            }
+        }
+    }
+}
+
+void query_backward(const bf16 *x, const float *weight, const float *cosine, const float *sine, const bf16 *dy, const float *stats,
+                    bf16 *dx, float *dweight, long batch, long rows, long cols, long heads, float scale)
+{
+    long width = cols / heads, half = width / 2;
+    float t[4096];
+    memset(dweight, 0, sizeof(float) * cols);
+    for (long r = 0; r < batch * rows; r++) {
+        long b = r / rows, l = r % rows;
+        float inverse = stats[r], dot = 0;
+        for (long k = 0; k < heads; k++) {
+            const bf16 *g = dy + ((b * heads + k) * rows + l) * width;
+            float *out = t + k * width;
+            if (!cosine) {
+                for (long j = 0; j < width; j++)
+                    out[j] = load(g[j]);
+                continue;
+            }
+            const float *c = cosine + l * half, *s = sine + l * half;
+            for (long j = 0; j < half; j++) {
+                float u = load(g[2 * j]), v = load(g[2 * j + 1]);
+                out[2 * j] = u * c[j] + v * s[j];
+                out[2 * j + 1] = -u * s[j] + v * c[j];
+            }
+        }
+        for (long i = 0; i < cols; i++) {
+            float v = load(x[r * cols + i]), g = t[i] * scale;
+            dweight[i] += g * v * inverse;
+            t[i] = g * weight[i];
+            dot += t[i] * v;
+        }
+        dot *= inverse * inverse * inverse / cols;
+        for (long i = 0; i < cols; i++)
+            dx[r * cols + i] = store(t[i] * inverse - load(x[r * cols + i]) * dot);
+    }
+}
+
+/* Softmax over the last dimension, in place: x [rows, cols], cols <= 4096 */
+void softmax_forward(bf16 *x, long rows, long cols)
+{
+    float t[4096];
+    for (long r = 0; r < rows; r++) {
+        bf16 *p = x + r * cols;
+        float most = -1e30f, sum = 0;
+        for (long i = 0; i < cols; i++) {
+            t[i] = load(p[i]);
+            most = fmaxf(most, t[i]);
+        }
+        for (long i = 0; i < cols; i++) {
+            t[i] = expf(t[i] - most);
+            sum += t[i];
+        }
+        sum = 1.f / sum;
+        for (long i = 0; i < cols; i++)
+            p[i] = store(t[i] * sum);
+    }
+}
+
+void softmax_backward(const bf16 *y, const bf16 *dy, bf16 *dx, long rows, long cols)
+{
+    for (long r = 0; r < rows; r++) {
+        const bf16 *p = y + r * cols, *g = dy + r * cols;
+        float dot = 0;
+        for (long i = 0; i < cols; i++)
+            dot += load(p[i]) * load(g[i]);
+        for (long i = 0; i < cols; i++)
+            dx[r * cols + i] = store(load(p[i]) * (load(g[i]) - dot));
+    }
+}
+
+/* RMS norm over channels * gamma, then SiLU: x [count, channels, cells], gamma [channels] f32 */
+void rms_silu_forward(const bf16 *x, const float *gamma, bf16 *y, long count, long channels, long cells)
+{
+    float root = sqrtf((float)channels), r[RMS_CHUNK];
+    for (long n = 0; n < count; n++) {
+        for (long at = 0; at < cells; at += RMS_CHUNK) {
+            long len = at + RMS_CHUNK < cells ? RMS_CHUNK : cells - at;
+            const bf16 *p = x + n * channels * cells + at;
+            bf16 *q = y + n * channels * cells + at;
+            for (long i = 0; i < len; i++)
+                r[i] = 1e-12f;
+            for (long c = 0; c < channels; c++)
+                for (long i = 0; i < len; i++)
+                    r[i] += load(p[c * cells + i]) * load(p[c * cells + i]);
+            for (long i = 0; i < len; i++)
+                r[i] = root / sqrtf(r[i]);
+            for (long c = 0; c < channels; c++) {
+                for (long i = 0; i < len; i++) {
+                    float z = load(p[c * cells + i]) * r[i] * gamma[c];
+                    q[c * cells + i] = store(z * sigmoid(z));
+                }
+            }
+        }
+    }
+}
+
+void rms_silu_backward(const bf16 *x, const float *gamma, const bf16 *dy, bf16 *dx, float *dgamma, long count, long channels, long cells)
+{
+    float root = sqrtf((float)channels), r[RMS_CHUNK], square[RMS_CHUNK], dot[RMS_CHUNK];
+    memset(dgamma, 0, sizeof(float) * channels);
+    for (long n = 0; n < count; n++) {
+        for (long at = 0; at < cells; at += RMS_CHUNK) {
+            long len = at + RMS_CHUNK < cells ? RMS_CHUNK : cells - at, base = n * channels * cells + at;
+            for (long i = 0; i < len; i++) {
+                square[i] = 1e-12f;
+                dot[i] = 0;
+            }
+            for (long c = 0; c < channels; c++)
+                for (long i = 0; i < len; i++)
+                    square[i] += load(x[base + c * cells + i]) * load(x[base + c * cells + i]);
+            for (long i = 0; i < len; i++)
+                r[i] = root / sqrtf(square[i]);
+            for (long c = 0; c < channels; c++) {
+                float sum = 0;
+                for (long i = 0; i < len; i++) {
+                    long k = base + c * cells + i;
+                    float v = load(x[k]), z = v * r[i] * gamma[c], s = sigmoid(z), g = load(dy[k]) * (s + z * s * (1.f - s));
+                    sum += g * v * r[i];
+                    dot[i] += g * gamma[c] * v;
+                    dx[k] = store(g);
+                }
+                dgamma[c] += sum;
+            }
+            for (long i = 0; i < len; i++)
+                dot[i] *= r[i] / square[i];
+            for (long c = 0; c < channels; c++) {
+                for (long i = 0; i < len; i++) {
+                    long k = base + c * cells + i;
+                    dx[k] = store(load(dx[k]) * gamma[c] * r[i] - load(x[k]) * dot[i]);
+                }
+            }
+        }
+    }
+}

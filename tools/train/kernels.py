@@ -1,0 +1,187 @@
+"""kernels - the fused bf16 operations of kernels.c as autograd functions, with plain PyTorch as the oracle and fallback.
+
+Each operation takes the C path for bf16 tensors on a CPU when a compiler was found, and the plain path otherwise.
+"""
+import ctypes
+import os
+import subprocess
+import tempfile
+import torch
+import torch.nn.functional as F
+from torch.autograd import Function
+
+SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "kernels.c")
+
+
+def _library():
+    """Builds kernels.c once per version of the source; None without a compiler."""
+    target = os.path.join(tempfile.gettempdir(), f"shotline-train-kernels-{os.getuid()}-{int(os.path.getmtime(SOURCE))}.so")
+    if not os.path.exists(target):
+        fresh = f"{target}.{os.getpid()}"
+        command = ["gcc", "-O3", "-march=native", "-ffast-math", "-shared", "-fPIC", SOURCE, "-o", fresh, "-lm", "-lmvec"]
+        try:
+            subprocess.run(command, check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            return None
+        os.replace(fresh, target)
+    return ctypes.CDLL(target)
+
+
+LIBRARY = _library() if os.environ.get("PLAIN_KERNELS") is None else None
+
+
+def fast(x):
+    return LIBRARY is not None and x.dtype == torch.bfloat16 and x.device.type == "cpu"
+
+
+def call(name, *args):
+    """Calls a kernel: tensors become pointers, None a null pointer, ints longs, floats floats."""
+    convert = lambda a: (ctypes.c_void_p(a.data_ptr()) if torch.is_tensor(a) else ctypes.c_void_p(None) if a is None
+                         else ctypes.c_float(a) if isinstance(a, float) else ctypes.c_long(a))
+    getattr(LIBRARY, name)(*map(convert, args))
+
+
+class Gelu(Function):
+    @staticmethod
+    def forward(ctx, x):
+        x = x.contiguous()
+        y = torch.empty_like(x)
+        call("gelu_forward", x, y, x.numel())
+        ctx.save_for_backward(x)
+        return y
+
+    @staticmethod
+    def backward(ctx, dy):
+        x, = ctx.saved_tensors
+        dy, dx = dy.contiguous(), torch.empty_like(x)
+        call("gelu_backward", x, dy, dx, x.numel())
+        return dx
+
+
+class Norm(Function):
+    @staticmethod
+    def forward(ctx, x, scale, shift):
+        x, scale, shift = x.contiguous(), scale.float().contiguous(), shift.float().contiguous()
+        (b, n, d), y = x.shape, torch.empty_like(x)
+        stats = torch.empty(b * n * 2)
+        call("norm_forward", x, scale, shift, y, stats, b, n, d)
+        ctx.save_for_backward(x, scale, stats)
+        return y
+
+    @staticmethod
+    def backward(ctx, dy):
+        x, scale, stats = ctx.saved_tensors
+        (b, n, d), dy, dx = x.shape, dy.contiguous(), torch.empty_like(x)
+        dscale, dshift = torch.empty(b, d), torch.empty(b, d)
+        call("norm_backward", x, scale, dy, stats, dx, dscale, dshift, b, n, d)
+        return dx, dscale, dshift
+
+
+class Query(Function):
+    @staticmethod
+    def forward(ctx, x, weight, cosine, sine, heads, scale):
+        x, w = x.contiguous(), weight.float().contiguous()
+        b, n, d = x.shape
+        y, stats = torch.empty(b, heads, n, d // heads, dtype=x.dtype), torch.empty(b * n)
+        call("query_forward", x, w, cosine, sine, y, stats, b, n, d, heads, scale)
+        ctx.save_for_backward(x, w, cosine, sine, stats)
+        ctx.heads, ctx.scale, ctx.dtype = heads, scale, weight.dtype
+        return y
+
+    @staticmethod
+    def backward(ctx, dy):
+        x, w, cosine, sine, stats = ctx.saved_tensors
+        (b, n, d), dy, dx, dw = x.shape, dy.contiguous(), torch.empty_like(x), torch.empty_like(w)
+        call("query_backward", x, w, cosine, sine, dy, stats, dx, dw, b, n, d, ctx.heads, ctx.scale)
+        return dx, dw.to(ctx.dtype), None, None, None, None
+
+
+class Softmax(Function):
+    @staticmethod
+    def forward(ctx, scores):
+        call("softmax_forward", scores, scores.numel() // scores.shape[-1], scores.shape[-1])
+        ctx.mark_dirty(scores)
+        ctx.save_for_backward(scores)
+        return scores
+
+    @staticmethod
+    def backward(ctx, dy):
+        y, = ctx.saved_tensors
+        dy, dx = dy.contiguous(), torch.empty_like(y)
+        call("softmax_backward", y, dy, dx, y.numel() // y.shape[-1], y.shape[-1])
+        return dx
+
+
+class RmsSilu(Function):
+    @staticmethod
+    def forward(ctx, x, gamma):
+        x, g = x.contiguous(), gamma.float().contiguous()
+        (b, t, c, h, w), y = x.shape, torch.empty_like(x)
+        call("rms_silu_forward", x, g, y, b * t, c, h * w)
+        ctx.save_for_backward(x, g)
+        ctx.shape, ctx.dtype = gamma.shape, gamma.dtype
+        return y
+
+    @staticmethod
+    def backward(ctx, dy):
+        x, g = ctx.saved_tensors
+        (b, t, c, h, w), dy, dx = x.shape, dy.contiguous(), torch.empty_like(x)
+        dgamma = torch.empty(c)
+        call("rms_silu_backward", x, g, dy, dx, dgamma, b * t, c, h * w)
+        return dx, dgamma.view(ctx.shape).to(ctx.dtype)
+
+
+# ---------------------------------------------------------------- the operations
+def gelu(x):
+    return Gelu.apply(x) if fast(x) else F.gelu(x, approximate="tanh")
+
+
+def norm(x, scale, shift):
+    """Layer norm of x [b, n, d] without weights, then * (1 + scale) + shift, both [b, d] f32."""
+    if fast(x):
+        return Norm.apply(x, scale, shift)
+    y = F.layer_norm(x.float(), x.shape[-1:], eps=1e-6)
+    return (y * (1 + scale[:, None]) + shift[:, None]).to(x.dtype)
+
+
+def query(x, weight, rope, heads):
+    """RMS norm over all heads and rotation of x [b, n, d]; gives [b, heads, n, d / heads]."""
+    b, n, d = x.shape
+    if fast(x):
+        return Query.apply(x, weight, *(rope or (None, None)), heads, 1.)
+    y = x.float() * torch.rsqrt(x.float().pow(2).mean(-1, keepdim=True) + 1e-6) * weight.float()
+    y = y.view(b, n, heads, d // heads)
+    if rope is not None:
+        cosine, sine = rope[0][:, None], rope[1][:, None]
+        even, odd = y[..., 0::2], y[..., 1::2]
+        y = torch.stack((even * cosine - odd * sine, even * sine + odd * cosine), -1).flatten(-2)
+    return y.to(x.dtype).transpose(1, 2)
+
+
+def softmax(scores):
+    """Over the last dimension; the fast path works in place."""
+    return Softmax.apply(scores) if fast(scores) else torch.softmax(scores.float(), -1).to(scores.dtype)
+
+
+def attention(q, k, v):
+    """q, k, v [b, heads, n, width]"""
+    if not fast(q):
+        if hasattr(F, "scaled_dot_product_attention"):
+            return F.scaled_dot_product_attention(q, k, v)
+        return torch.softmax((q @ k.transpose(-1, -2)).float() * q.shape[-1] ** -.5, -1).to(v.dtype) @ v
+    b, heads, n, width = q.shape
+    scores = torch.bmm((q * width ** -.5).reshape(b * heads, n, width), k.reshape(b * heads, -1, width).transpose(1, 2))
+    return torch.bmm(softmax(scores), v.reshape(b * heads, -1, width)).view(b, heads, n, width)
+
+
+def rms_silu(x, gamma):
+    """RMS norm over the channels of x [b, t, c, h, w], * gamma, then SiLU."""
+    if fast(x):
+        return RmsSilu.apply(x, gamma)
+    return F.silu(rms(x, gamma))
+
+
+def rms(x, gamma):
+    scale = x.shape[-3] ** .5
+    inverse = x.float().pow(2).sum(-3, keepdim=True).clamp_min(1e-12).rsqrt() * scale
+    return x * inverse.to(x.dtype) * gamma.view(-1, 1, 1).to(x.dtype)

@@ -1,0 +1,170 @@
+"""train_planner - trains the planner: from a prompt to the choices of its plan.
+
+Only tokens at which the grammar leaves a choice are learnt; everything else of the plan is given to the model at run time
+as it is here. The loss is the softmax over the tokens that the grammar allows at that place.
+"""
+import argparse
+import json
+import os
+import sys
+import time
+import numpy as np
+import torch
+import torch.nn.functional as F
+import grammar
+import stories
+from bpe import Bpe, train as bpe_train
+from learner import Learner, device_pick, schedule
+from qwen import CONFIG, Qwen
+
+CHECKPOINT, MERGES = "planner.pt", "planner_merges.json"
+SYSTEM = "You turn a wish into a shot list."
+TOKENS_PER_BATCH = 5000
+
+
+def chat(user):
+    return f"<|im_start|>system\n{SYSTEM}<|im_end|>\n<|im_start|>user\n{user}<|im_end|>\n<|im_start|>assistant\n"
+
+
+def fixed_tokens(g):
+    """The plan's literals and most options as single tokens: a plan is then three times shorter."""
+    literals = ['{"cast":[{"id":"', '","kind":"', ',"phrase":"', ',"shots":[{"scene":1,"place":"', ',{"scene":', '"place":"', ',"light":"', ',"size":"',
+                ',"angle":"eye level","camera":"', ',"actors":[{"cast":"', ',"enters":1,"action":"', '}],"duration":', '"transition":"', ',"match":']
+    options = [w + '"' for field in ("place", "light", "size", "camera", "transition") for w in g[field]]
+    options += [kind + '"' for kind in g["phrases"]] + [a + '"' for actions in g["actions"].values() for a in actions]
+    times = [grammar.seconds_text(ms) + "," for ms in range(g["shortest_ms"], g["longest_ms"] + 1, g["unit_ms"])]
+    return literals + options + times
+
+
+def tokenizer_make(work, g):
+    """The BPE, trained on prompts and on the pieces of plans."""
+    path = f"{work}/{MERGES}"
+    if not os.path.exists(path):
+        rng, texts = np.random.RandomState(11), []
+        for _ in range(2500):
+            user, given, total, plan = stories.pair_new(rng, g)
+            texts.append(chat(user).replace("<|im_start|>", "").replace("<|im_end|>", ""))
+            texts += [text for text, _ in grammar.pieces_of(g, given, total, plan)]
+            texts += [t.capitalize() for t in user.split()[:3]]
+        json.dump(bpe_train(texts, 900), open(path, "w"))
+    return Bpe.load(path, fixed_tokens(g))
+
+
+def example(bpe, g, rng):
+    """ids, and for each learnt token its place and the ids that the grammar allows there."""
+    user, given, total, plan = stories.pair_new(rng, g)
+    ids, learnt = bpe.encode(chat(user)), []
+    for text, options in grammar.pieces_of(g, given, total, plan):
+        piece = bpe.encode(text)
+        if options is not None:
+            encoded = [bpe.encode(o) for o in options]
+            for i in range(len(piece)):
+                allowed = sorted({o[i] for o in encoded if o[:i] == piece[:i] and len(o) > i})
+                if len(allowed) > 1:
+                    learnt.append((len(ids) + i, allowed))
+        ids += piece
+    return ids, learnt
+
+
+def batches(bpe, g, seed):
+    """Endless batches of examples of like length."""
+    rng = np.random.RandomState(seed)
+    while True:
+        pool = sorted((example(bpe, g, rng) for _ in range(160)), key=lambda e: len(e[0]))
+        groups, group = [], []
+        for e in pool:
+            if group and (len(group) + 1) * len(e[0]) > TOKENS_PER_BATCH:
+                groups.append(group)
+                group = []
+            group.append(e)
+        groups.append(group)
+        rng.shuffle(groups)
+        yield from groups
+
+
+def loss_of(model, group, device):
+    """The mean loss over choices, and the share of them that the model gets right."""
+    width = max(len(ids) for ids, _ in group)
+    ids = torch.zeros(len(group), width, dtype=torch.long)
+    rows, places, allowed, target = [], [], [], []
+    for r, (tokens, learnt) in enumerate(group):
+        ids[r, :len(tokens)] = torch.tensor(tokens)
+        for place, options in learnt:
+            rows.append(r)
+            places.append(place - 1)
+            target.append(options.index(tokens[place]))
+            allowed.append(options)
+    most = max(map(len, allowed))
+    table = torch.tensor([o + [o[0]] * (most - len(o)) for o in allowed], device=device)
+    shut = torch.tensor([[False] * len(o) + [True] * (most - len(o)) for o in allowed], device=device)
+    target = torch.tensor(target, device=device)
+    states = model.hidden(ids.to(device))[rows, places]
+    scores = (model.model.embed_tokens.weight[table] * states[:, None]).sum(-1).float().masked_fill(shut, -1e9)
+    return F.cross_entropy(scores, target), float((scores.argmax(1) == target).float().mean())
+
+
+@torch.no_grad()
+def plan_write(model, bpe, g, user, given, total_ms):
+    """Greedy decoding along the grammar; the text of the plan."""
+    device = next(model.parameters()).device
+    ids, text, waiting, walker, answer = bpe.encode(chat(user)), "", "", grammar.walk(g, given, total_ms), None
+    while True:
+        try:
+            kind, value = walker.send(answer)
+        except StopIteration:
+            return text
+        answer = None
+        if kind == "literal":
+            text, waiting = text + value, waiting + value
+            continue
+        ids, waiting = ids + bpe.encode(waiting), ""
+        encoded, taken = [bpe.encode(o) for o in value], []
+        while True:
+            fitting = [o for o in encoded if o[:len(taken)] == taken]
+            following = sorted({o[len(taken)] for o in fitting if len(o) > len(taken)})
+            if len(fitting) == 1:
+                break
+            scores = model.logits(model.hidden(torch.tensor([ids + taken], device=device))[0, -1])
+            taken.append(max(following, key=lambda i: float(scores[i])))
+        answer = encoded.index(fitting[0])
+        text += value[answer]
+        ids += fitting[0]
+
+
+def train(work, minutes):
+    torch.set_num_threads(1)
+    device, g = device_pick(), grammar.grammar_json()
+    bpe = tokenizer_make(work, g)
+    torch.manual_seed(0)
+    is_matrix = lambda name, p: p.dim() == 2 and "embed" not in name
+    learner = Learner(Qwen(bpe.size, CONFIG), is_matrix, device, muon_lr=.01, adam_lr=2e-3, average=.99)
+    path = f"{work}/{CHECKPOINT}"
+    learner.load(path)
+    source, began, before, saved, recent, progress = batches(bpe, g, 100 + learner.steps), time.time(), learner.seconds, time.time(), [], 0.
+    while progress < 1:
+        learner.seconds = before + time.time() - began
+        group = next(source)
+        loss, right = loss_of(learner.work, group, device)
+        loss.backward()
+        progress = learner.step(schedule(progress, learner.steps), learner.seconds / (minutes * 60))
+        learner.samples += len(group)
+        recent.append((float(loss), right))
+        if learner.steps % 50 == 0:
+            print(f"{learner.steps} {learner.seconds:.0f} s pairs {learner.samples} loss %.4f right %.4f" % tuple(np.mean(recent[-50:], 0)), flush=True)
+        if time.time() - saved > 60 or progress >= 1:
+            learner.save(path)
+            saved = time.time()
+    open(f"{work}/planner.done", "w").close()
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    p.add_argument("--work", default="work")
+    p.add_argument("--minutes", type=float, default=15)
+    a = p.parse_args()
+    if not os.path.exists(f"{a.work}/planner.done"):
+        train(a.work, a.minutes)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
