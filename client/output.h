@@ -3,10 +3,10 @@
 #ifndef SHOTLINE_CLIENT_OUTPUT_H
 #define SHOTLINE_CLIENT_OUTPUT_H
 
+#include "common/base/json.h"
 #include "common/base/str.h"
 #include "proto/client.pb-c.h"
 
-#include <jansson.h>
 #include <stddef.h>
 #include <stdint.h>
 

@@ -5,7 +5,7 @@
 
 #include "coordinator/job.h"
 
-#include <jansson.h>
+#include "common/base/json.h"
 
 /* What every task of a farm has in common. */
 struct key_context {

@@ -293,6 +293,22 @@ static void a_prompt_is_a_campaign_of_one(void **state)
     assert_non_null(strstr(err.text, "/no/plan"));
 }
 
+/* The files that ship with the project parse, and span what their comments say. */
+static void shipped_campaigns_are_right(void **state)
+{
+    (void)state;
+    struct campaign c;
+    struct error err = { 0 };
+    assert_true(campaign_load(&c, "deploy/quickstart.cfg", &(struct campaign_wishes){ 0 }, &err));
+    assert_string_equal(c.message.videos[0]->name, "two-monsters");
+    campaign_free(&c);
+    if (!campaign_load(&c, "deploy/example.cfg", &(struct campaign_wishes){ 0 }, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(c.message.n_videos, 5);
+    assert_string_equal(c.message.videos[1]->name, "spring-forest-at-night");
+    campaign_free(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -303,6 +319,7 @@ int main(void)
         cmocka_unit_test(mistakes_are_named),
         cmocka_unit_test(missing_campaign_is_named),
         cmocka_unit_test(a_prompt_is_a_campaign_of_one),
+        cmocka_unit_test(shipped_campaigns_are_right),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
