@@ -375,11 +375,11 @@ static void build_graph(struct build *b)
         control_hints(b, x, hints);
     for (int i = 0, hint = 0; i < info->layers; i++) {
         x = block(b, x, &d->block[i], "blocks", i);
+        taps_name(&p->taps, b->g, x, "blocks.%d.out", i);
         if (p->shape.control_frames && hint < info->control_layers && d->config.vace_layers[hint] == i) {
             x = op_gate_add(b->g, x, hints[hint], op_slice_rows(b->g, p->scale, hint, 1));
             hint++;
         }
-        taps_name(&p->taps, b->g, x, "blocks.%d.out", i);
     }
 
     value table = op_reshape(b->g, graph_weight(b->g, d->table), SHAPE(2, info->width));
