@@ -349,16 +349,23 @@ static bool add_coordinator(struct local_farm *f, const char *pack, struct error
     return true;
 }
 
-static bool add_worker(struct local_farm *f, const char *device, int number, int cores, struct error *err)
+static bool add_worker(struct local_farm *f, const char *pack, const char *device, int number, int cores,
+                       struct error *err)
 {
     struct process *p = &f->processes[f->count];
     snprintf(p->name, sizeof p->name, "worker-%d", number);
     if (!process_init(f, p, "shotline-worker", "worker", err))
         return false;
     const char *state = arena_printf(&f->arena, "%s/%s", f->state, p->name);
-    const char *argv[] = { "shotline-worker",          "--farm", f->address, "--state", state, "--name", p->name,
-                           device ? "--device" : NULL, device,   NULL };
+    const char *argv[] = {
+        "shotline-worker", "--farm", f->address, "--state", state, "--name", p->name, "--pack", pack
+    };
+    size_t count = sizeof argv / sizeof argv[0];
     memcpy(p->argv, argv, sizeof argv);
+    if (device) {
+        p->argv[count] = "--device";
+        p->argv[count + 1] = device;
+    }
     /* A software Vulkan driver takes all cores unless it is told its share. */
     p->environment = environment_with(&f->arena, "LP_NUM_THREADS", cores);
     f->count++;
@@ -399,7 +406,7 @@ static bool start(struct local_farm *f, const struct local_farm_options *o, stru
     int cores = usable_cores();
     for (int i = 0; i < o->workers; i++) {
         int share = cores / o->workers + (i < cores % o->workers);
-        if (!add_worker(f, o->device, i + 1, share > 0 ? share : 1, err))
+        if (!add_worker(f, pack, o->device, i + 1, share > 0 ? share : 1, err))
             return false;
     }
     for (size_t i = 0; i < f->count; i++)

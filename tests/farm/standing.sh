@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# A farm that is already there: submit, status, workers, watch, fetch and cancel; a coordinator that is killed and comes
+# back goes on with the work; a fetch that meets a full disk leaves nothing.
+. "$(dirname "$0")/lib.sh" "$1"
+micro_pack "$work/pack"
+build=$(dirname "$(dirname "$shotline")")
+export SHOTLINE_FARM=ipc://$work/run
+mkdir -m 700 "$work/run" "$work/state" "$work/state/log"
+pids=()
+stop_all() {
+    kill -9 "${pids[@]}" 2>/dev/null
+    finish
+}
+trap 'stop_all' EXIT
+
+start() {
+    local name=$1
+    shift
+    "$@" >>"$work/state/log/$name.log" 2>&1 &
+    pids+=($!)
+}
+start coordinator "$build/coordinator/shotline-coordinator" --listen "$SHOTLINE_FARM" --state "$work/state" --pack "$work/pack"
+coordinator=${pids[0]}
+start worker "$build/worker/shotline-worker" --farm "$SHOTLINE_FARM" --state "$work/worker" --name one
+
+id=$("$shotline" submit --plan "$here/plan.json" --name v --seed 7 --timeout 60) || fail "submit"
+[ "$id" -ge 1 ] || fail "submit printed \"$id\""
+"$shotline" status | grep -qE "^$id +v " || fail "status does not list campaign $id"
+
+# Killed with work running: what was accepted is on disk, and the worker goes on.
+until "$shotline" workers --json | grep -q '"running":"[a-z]'; do
+    "$shotline" status "$id" --json | grep -q '"state":"done"' && break
+done
+"$shotline" workers | grep -q " one " || fail "workers does not list the worker"
+kill -9 "$coordinator"
+start coordinator "$build/coordinator/shotline-coordinator" --listen "$SHOTLINE_FARM" --state "$work/state" --pack "$work/pack"
+"$shotline" watch "$id" --timeout 60 2>"$work/watch.err" || fail "watch: $(cat "$work/watch.err")"
+grep -q '^v: done' "$work/watch.err" || fail "watch did not tell the end: $(cat "$work/watch.err")"
+
+(trap '' XFSZ && ulimit -f 1 && "$shotline" fetch "$id" -o "$work/full" >/dev/null 2>"$work/full.err") &&
+    fail "a fetch to a full disk succeeded"
+[ -z "$(ls -A "$work/full")" ] || fail "a failed fetch left $(ls -A "$work/full")"
+[ "$(wc -l <"$work/full.err")" -eq 1 ] || fail "a failed fetch said: $(cat "$work/full.err")"
+"$shotline" fetch "$id" -o "$work/out" >"$work/fetched" || fail "fetch"
+[ -s "$work/out/v.mp4" ] && [ -s "$work/out/v.manifest.json" ] || fail "fetch left $(ls "$work/out")"
+[ "$(field "$work/out/v.manifest.json" video_digest)" ] || fail "the manifest has no video digest"
+
+second=$("$shotline" submit --plan "$here/plan.json" --name w --seed 8) || fail "second submit"
+"$shotline" cancel "$second" || fail "cancel"
+"$shotline" watch "$second" 2>"$work/watch.err" && fail "a cancelled campaign was watched to success"
+"$shotline" status "$second" | grep -qE "^w +cancelled" || fail "status after cancel: $("$shotline" status "$second")"
+"$shotline" cancel 999 2>"$work/cancel.err" && fail "an unknown campaign was cancelled"
+[ "$(wc -l <"$work/cancel.err")" -eq 1 ] || fail "cancel of an unknown campaign said: $(cat "$work/cancel.err")"
+echo "submit, status, workers, watch, fetch, cancel; the coordinator was killed once"
