@@ -1,0 +1,338 @@
+/* shotline-worker - computes what a farm asks for, on one device. */
+#include "common/base/args.h"
+#include "common/base/arena.h"
+#include "common/base/file.h"
+#include "common/base/log.h"
+#include "common/base/str.h"
+#include "common/gpu/device.h"
+#include "common/nn/exec.h"
+#include "common/nn/kernel_proof.h"
+#include "common/wire/endpoint.h"
+#include "worker/loop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#define PATIENCE_MS 3000
+#define MAX_DEVICES 64
+
+struct settings {
+    const char *farm, *state, *device, *name, *pack;
+    int64_t cache_bytes;
+    bool list_devices, version;
+};
+
+/* The folders of one worker; a lock keeps a second process out. */
+struct places {
+    char state[PATH_MAX], blobs[PATH_MAX], packs[PATH_MAX], outbox[PATH_MAX], scratch[PATH_MAX], pipelines[PATH_MAX];
+    int lock_fd;
+};
+
+/* The device of this process: opened and proved at the start, opened again when it was lost. */
+struct device {
+    struct exec_options options;
+    struct exec *ready; /* until the runner takes it */
+    char name[256];
+    int64_t bytes;
+    struct digest proof;
+};
+
+/* ---- options ---- */
+
+static enum args_result read_settings(struct settings *s, int argc, char **argv, struct error *err)
+{
+    const struct arg_option options[] = {
+        { .letter = 'f',
+          .name = "farm",
+          .kind = ARG_TEXT,
+          .to = &s->farm,
+          .value = "ADDRESS",
+          .help = "the farm: ipc:///FOLDER or tcp://HOST:PORT" },
+        { .letter = 's',
+          .name = "state",
+          .kind = ARG_TEXT,
+          .to = &s->state,
+          .value = "DIR",
+          .help = "blobs, packs and unsent results [the user's state folder/shotline/worker]" },
+        { .letter = 'd',
+          .name = "device",
+          .kind = ARG_TEXT,
+          .to = &s->device,
+          .value = "DEVICE",
+          .help = "a number of --list-devices, or a part of a name [the best one]" },
+        { .letter = 'l',
+          .name = "list-devices",
+          .kind = ARG_FLAG,
+          .to = &s->list_devices,
+          .help = "print the devices and end" },
+        { .letter = 'n',
+          .name = "name",
+          .kind = ARG_TEXT,
+          .to = &s->name,
+          .value = "NAME",
+          .help = "unique in the farm [HOST-PID]" },
+        { .letter = 'p',
+          .name = "pack",
+          .kind = ARG_TEXT,
+          .to = &s->pack,
+          .value = "DIR",
+          .help = "a pack that is here already [packs come from the farm]" },
+        { .name = "cache-bytes",
+          .kind = ARG_INT,
+          .to = &s->cache_bytes,
+          .min = 1 << 20,
+          .max = 9e15,
+          .value = "N",
+          .help = "keep at most so many bytes of blobs [20 GiB]" },
+        { .name = "version", .kind = ARG_FLAG, .to = &s->version, .help = "print the version and end" },
+    };
+    const struct arg_command command = { .program = "shotline-worker",
+                                         .operands = "",
+                                         .summary =
+                                             "Computes what a farm asks for, on one device. One process per device.",
+                                         .options = options,
+                                         .option_count = sizeof options / sizeof *options };
+    const char **operands = xcalloc((size_t)argc + 1, sizeof *operands);
+    int operand_count;
+    enum args_result result = args_parse(&command, argc, argv, operands, &operand_count, err);
+
+    free(operands);
+    if (result == ARGS_OK && !s->farm && !s->list_devices && !s->version) {
+        error_set(err, ERROR_USAGE, "--farm: expected the address of a farm, ipc:///FOLDER or tcp://HOST:PORT");
+        return ARGS_BAD;
+    }
+    return result;
+}
+
+static bool list_devices(struct error *err)
+{
+    struct gpu_info *found = xcalloc(MAX_DEVICES, sizeof *found);
+    int count = gpu_list(found, MAX_DEVICES, err);
+
+    for (int i = 0; i < count && i < MAX_DEVICES; i++)
+        printf("%d  %s (%s), %s, %" PRId64 " MiB\n", found[i].index, found[i].name, found[i].driver,
+               gpu_kind_name(found[i].kind), found[i].memory_bytes >> 20);
+    free(found);
+    if (count == 0)
+        return error_set(err, ERROR_DEVICE,
+                         "no Vulkan device: install a driver (mesa-vulkan-drivers has one in software)");
+    return count > 0;
+}
+
+/* ---- places ---- */
+
+static bool default_state(char *to, size_t room, struct error *err)
+{
+    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+    int n = -1;
+
+    if (state && *state == '/')
+        n = snprintf(to, room, "%s/shotline/worker", state);
+    else if (home && *home)
+        n = snprintf(to, room, "%s/.local/state/shotline/worker", home);
+    return (n > 0 && (size_t)n < room) ||
+           error_set(err, ERROR_USAGE, "--state: neither XDG_STATE_HOME nor HOME names a folder");
+}
+
+static bool open_places(struct places *p, const char *state, struct error *err)
+{
+    char lock[PATH_MAX];
+
+    if (!state && !default_state(p->state, sizeof p->state, err))
+        return false;
+    if ((state && !str_copy(p->state, sizeof p->state, state)) ||
+        !file_join(p->blobs, sizeof p->blobs, p->state, "blobs") ||
+        !file_join(p->packs, sizeof p->packs, p->state, "packs") ||
+        !file_join(p->outbox, sizeof p->outbox, p->state, "outbox") ||
+        !file_join(p->scratch, sizeof p->scratch, p->state, "scratch") ||
+        !file_join(p->pipelines, sizeof p->pipelines, p->state, "pipelines") ||
+        !file_join(lock, sizeof lock, p->state, "lock"))
+        return error_set(err, ERROR_USAGE, "--state: the path is too long");
+    if (!file_make_dirs(p->state, 0700, err))
+        return error_wrap(err, "--state");
+    p->lock_fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (p->lock_fd < 0)
+        return error_set(err, ERROR_IO, "%s: %s", lock, strerror(errno));
+    if (flock(p->lock_fd, LOCK_EX | LOCK_NB) != 0)
+        return error_set(err, ERROR_USAGE, "%s: another worker uses this folder; give each its own --state", p->state);
+    return true;
+}
+
+/* ---- the device ---- */
+
+static struct exec *open_exec(void *context, struct error *err)
+{
+    struct device *d = context;
+    struct exec *x = d->ready;
+
+    d->ready = NULL;
+    return x ? x : exec_open_vk(&d->options, err);
+}
+
+static int64_t device_bytes(const char *name)
+{
+    struct gpu_info *found = xcalloc(MAX_DEVICES, sizeof *found);
+    int count = gpu_list(found, MAX_DEVICES, NULL);
+    int64_t bytes = 0;
+
+    for (int i = 0; i < count && i < MAX_DEVICES && bytes == 0; i++)
+        if (str_starts(name, found[i].name)) /* devices of one name have one size */
+            bytes = found[i].memory_bytes;
+    free(found);
+    return bytes;
+}
+
+/* Opens the device and has it show that it computes the bytes that plain C computes. */
+static bool prove_device(struct device *d, struct error *err)
+{
+    struct exec *reference;
+    struct digest expected;
+    bool ok;
+
+    d->ready = exec_open_vk(&d->options, err);
+    if (!d->ready)
+        return false;
+    str_copy(d->name, sizeof d->name, exec_device_name(d->ready));
+    d->bytes = device_bytes(d->name);
+    reference = exec_open_ref();
+    ok = kernel_proof(reference, &expected, err) && kernel_proof(d->ready, &d->proof, err);
+    exec_close(&reference);
+    if (ok && !digest_equal(&d->proof, &expected)) {
+        char found_hex[DIGEST_HEX_ROOM], expected_hex[DIGEST_HEX_ROOM];
+
+        digest_hex(&d->proof, found_hex);
+        digest_hex(&expected, expected_hex);
+        ok =
+            error_set(err, ERROR_DEVICE,
+                      "device \"%s\": its kernel proof is %.16s..., the reference's %.16s...: it computes other bytes, "
+                      "so it can do no exact work",
+                      d->name, found_hex, expected_hex);
+    }
+    return ok;
+}
+
+/* ---- work ---- */
+
+/* Readable when the process is asked to end. To be called before any thread starts, so that all inherit the mask. */
+static int open_stop_signals(struct error *err)
+{
+    sigset_t set;
+    int fd;
+
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file limit is an error of write like any other */
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    fd = signalfd(-1, &set, SFD_CLOEXEC);
+    if (fd < 0)
+        error_set(err, ERROR_IO, "signalfd: %s", strerror(errno));
+    return fd;
+}
+
+static bool work(const struct settings *s, const struct places *p, struct device *d, int stop_fd, bool *stuck,
+                 struct error *err)
+{
+    struct store_dir *blobs = store_dir_open(p->blobs, s->cache_bytes, err);
+    struct packs *packs = blobs ? packs_open(p->packs, s->pack, err) : NULL;
+    struct outbox *outbox = packs ? outbox_open(p->outbox, blobs, err) : NULL;
+    bool ok = outbox != NULL;
+
+    if (ok) {
+        struct loop_options o = {
+            .farm = s->farm,
+            .who = { .name = s->name, .device = d->name, .device_bytes = d->bytes, .kernel_proof = d->proof },
+            .blobs = blobs,
+            .packs = packs,
+            .outbox = outbox,
+            .scratch_dir = p->scratch,
+            .open_exec = open_exec,
+            .context = d,
+            .stop_fd = stop_fd,
+            .patience_ms = PATIENCE_MS
+        };
+
+        randombytes_buf(o.who.boot_id, sizeof o.who.boot_id);
+        ok = loop_run(&o, stuck, err);
+    }
+    if (*stuck)
+        return ok; /* a thread still uses all this */
+    outbox_close(&outbox);
+    packs_close(&packs);
+    store_dir_close(&blobs);
+    return ok;
+}
+
+static bool run(struct settings *s, struct error *err)
+{
+    static char name[128]; /* the log borrows it for ever */
+    struct places places = { .lock_fd = -1 };
+    struct device device = { .options = { .device = s->device, .cache_dir = places.pipelines } };
+    char host[80] = "worker", address[256];
+    bool stuck = false, ok;
+    int stop_fd = open_stop_signals(err);
+
+    if (s->name) {
+        if (!str_copy(name, sizeof name, s->name) || !*name)
+            return error_set(err, ERROR_USAGE, "--name: expected 1 to %zu bytes", sizeof name - 1);
+    } else {
+        gethostname(host, sizeof host - 1);
+        snprintf(name, sizeof name, "%s-%d", host, (int)getpid());
+    }
+    s->name = name;
+    log_set_name(name);
+    ok = stop_fd >= 0 && endpoint_address(s->farm, CONVERSATION_WORKERS, address, sizeof address, err) &&
+         open_places(&places, s->state, err) && prove_device(&device, err);
+    if (ok) {
+        log_info("worker.start", "device=\"%s\" device_bytes=%" PRId64 " farm=%s", device.name, device.bytes, s->farm);
+        ok = work(s, &places, &device, stop_fd, &stuck, err);
+    }
+    if (stuck) { /* its thread is inside the driver: nothing can be taken down under it */
+        log_warn("worker.stuck", "reason=\"the task did not stop; the process ends without cleaning up\"");
+        _exit(ok ? 0 : error_exit_code(err));
+    }
+    exec_close(&device.ready);
+    if (stop_fd >= 0)
+        close(stop_fd);
+    if (places.lock_fd >= 0)
+        close(places.lock_fd);
+    if (ok)
+        log_info("worker.end", "farm=%s", s->farm);
+    return ok;
+}
+
+int main(int argc, char **argv)
+{
+    struct settings s = { .cache_bytes = INT64_C(20) << 30 };
+    struct error err = { 0 };
+    bool ok;
+
+    switch (read_settings(&s, argc, argv, &err)) {
+    case ARGS_HELP:
+        return 0;
+    case ARGS_BAD:
+        fprintf(stderr, "shotline-worker: %s\n", err.text);
+        return 2;
+    case ARGS_OK:
+        break;
+    }
+    if (s.version) {
+        printf("shotline-worker %s\n", SHOTLINE_VERSION);
+        return 0;
+    }
+    ok = s.list_devices ? list_devices(&err) : run(&s, &err);
+    if (!ok)
+        fprintf(stderr, "shotline-worker: %s\n", err.text);
+    return ok ? 0 : error_exit_code(&err);
+}
