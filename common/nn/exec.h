@@ -20,6 +20,9 @@ struct exec_options {
     int64_t max_bytes;     /* device memory to use at most; 0: what the device reports */
     bool validate;         /* with the Vulkan validation layer; a message makes the next call fail */
     bool time_kernels;     /* collect seconds per kernel for exec_print_times */
+
+    const char *load_path;   /* "texel", "storage"; NULL: SHOTLINE_LOAD_PATH, else what suits the device */
+    int64_t max_range_bytes; /* binds at most so much at once, for tests; 0: the device's own limit */
 };
 struct exec *exec_open_vk(const struct exec_options *o, struct error *err);
 void exec_close(struct exec **x);
