@@ -306,6 +306,20 @@ bool task_renew(struct task *t, struct worker_id worker, struct attempt a, int64
     return true;
 }
 
+bool task_readopt(struct ledger *l, struct task *t, struct worker_id worker, struct attempt a, int64_t now_ms,
+                  int64_t lease_ms)
+{
+    if (t->state != TASK_READY || t->attempt.v != a.v || t->worker.v != worker.v || !a.v || task_failed_on(t, worker))
+        return false;
+    for (struct task *twin = ledger_twin(l, &t->key, NULL); twin; twin = ledger_twin(l, &t->key, twin))
+        if (twin->state == TASK_RUNNING)
+            return false;
+    t->lease_until_ms = now_ms + lease_ms;
+    t->seen = true;
+    task_set_state(l, t, TASK_RUNNING);
+    return true;
+}
+
 bool task_lease_over(const struct task *t, int64_t now_ms)
 {
     return t->state == TASK_RUNNING && now_ms >= t->lease_until_ms;

@@ -27,6 +27,10 @@ void task_lease(struct ledger *l, struct task *t, struct worker_id worker, int64
 /* The worker named this attempt: the lease runs anew. False when it is not the current one. */
 bool task_renew(struct task *t, struct worker_id worker, struct attempt a, int64_t now_ms, int64_t lease_ms);
 
+/* The worker still runs an attempt that was given up, and nobody has begun anew: it may go on. */
+bool task_readopt(struct ledger *l, struct task *t, struct worker_id worker, struct attempt a, int64_t now_ms,
+                  int64_t lease_ms);
+
 enum report {
     REPORT_CURRENT,    /* of the attempt that owns the task */
     REPORT_REPEATED,   /* this very attempt has committed already */

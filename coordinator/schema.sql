@@ -4,7 +4,7 @@ CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT RO
 -- request: the Campaign message as the client sent it. The ledger is rebuilt from it.
 CREATE TABLE campaigns (
   id INTEGER PRIMARY KEY,
-  token BLOB NOT NULL UNIQUE,
+  token BLOB NOT NULL,
   request BLOB NOT NULL,
   pack BLOB NOT NULL,
   state INTEGER NOT NULL,
@@ -25,7 +25,9 @@ CREATE TABLE videos (
   plan TEXT,
   graph BLOB,
   manifest BLOB,
-  manifest_bytes INTEGER,
+  manifest_bytes INTEGER NOT NULL,
+  file BLOB,
+  file_bytes INTEGER NOT NULL,
   UNIQUE (campaign, number)
 );
 

@@ -44,9 +44,10 @@ static const char *const statement_text[STATEMENTS] = {
                       " ended_ms = excluded.ended_ms, busy_ms = excluded.busy_ms, overlap_ms = excluded.overlap_ms,"
                       " ranges_at_once = excluded.ranges_at_once",
     [SAVE_VIDEO] =
-        "INSERT INTO videos VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET state = excluded.state,"
+        "INSERT INTO videos VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET state = "
+        "excluded.state,"
         " reason = excluded.reason, plan = excluded.plan, graph = excluded.graph, manifest = excluded.manifest,"
-        " manifest_bytes = excluded.manifest_bytes",
+        " manifest_bytes = excluded.manifest_bytes, file = excluded.file, file_bytes = excluded.file_bytes",
     [SAVE_TASK] = "INSERT OR REPLACE INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [DROP_TASKS] = "DELETE FROM tasks WHERE video = ?",
     [SAVE_WORKER] = "INSERT OR REPLACE INTO workers VALUES (?, ?, ?)",
@@ -57,7 +58,8 @@ static const char *const statement_text[STATEMENTS] = {
     [PUT_PLAN] = "INSERT OR REPLACE INTO plans VALUES (?, ?)",
     [FIND_PLAN] = "SELECT plan FROM plans WHERE key = ?",
     [EACH_CAMPAIGN] = "SELECT * FROM campaigns ORDER BY id",
-    [EACH_VIDEO] = "SELECT id, number, state, reason, plan, graph, manifest, manifest_bytes FROM videos WHERE campaign "
+    [EACH_VIDEO] = "SELECT id, number, state, reason, plan, graph, manifest, manifest_bytes, file, file_bytes FROM "
+                   "videos WHERE campaign "
                    "= ? ORDER BY number",
     [EACH_TASK] = "SELECT id, position, key, state, attempt, worker, losses, failed_on, too_small_bytes, trouble, "
                   "cached, busy_ms FROM tasks"
@@ -283,6 +285,8 @@ static bool save_video(struct store *s, const struct video *v, struct error *err
     bind_digest(&b, v->task_count ? &v->graph : NULL);
     bind_digest(&b, v->manifest.bytes ? &v->manifest.digest : NULL);
     bind_int(&b, v->manifest.bytes);
+    bind_digest(&b, v->file.bytes ? &v->file.digest : NULL);
+    bind_int(&b, v->file.bytes);
     if (!run(s, b, "save a video", err))
         return false;
     if (!v->graph_dirty) /* else: it was compiled anew, and rows of an older graph may be there */
@@ -501,10 +505,12 @@ bool store_each_video(struct store *s, struct campaign_id campaign, store_video_
             .reason = (const char *)sqlite3_column_text(b.q, 3),
             .plan = (const char *)sqlite3_column_text(b.q, 4),
             .manifest = { .bytes = sqlite3_column_int64(b.q, 7) },
+            .file = { .bytes = sqlite3_column_int64(b.q, 9) },
         };
 
         v.has_graph = read_bytes(b.q, 5, v.graph.bytes, DIGEST_BYTES);
-        if (!v.reason || (v.manifest.bytes && !read_bytes(b.q, 6, v.manifest.digest.bytes, DIGEST_BYTES)))
+        if (!v.reason || (v.manifest.bytes && !read_bytes(b.q, 6, v.manifest.digest.bytes, DIGEST_BYTES)) ||
+            (v.file.bytes && !read_bytes(b.q, 8, v.file.digest.bytes, DIGEST_BYTES)))
             ok = bad_row(s, err, "video", sqlite3_column_int64(b.q, 0));
         else
             ok = row(context, &v, err);

@@ -49,7 +49,7 @@ struct stored_video {
     const char *plan; /* NULL while planning */
     bool has_graph;
     struct digest graph;
-    struct blob_ref manifest; /* bytes 0: none */
+    struct blob_ref manifest, file; /* bytes 0: none */
 };
 struct stored_task {
     struct task_id id;

@@ -1,0 +1,156 @@
+#include "coordinator/farm.h"
+
+#include "common/base/file.h"
+#include "common/base/json.h"
+#include "common/base/log.h"
+#include "common/nn/version.h"
+#include "common/wire/codec.h"
+#include "coordinator/artifacts.h"
+#include "coordinator/client_api.h"
+#include "coordinator/lifecycle.h"
+#include "coordinator/planning.h"
+#include "coordinator/recover.h"
+#include "coordinator/worker_api.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MESSAGES_PER_TURN 256 /* of each conversation: the commit is shared by all of them, and nobody waits long */
+
+/* Keys whose results are all still here. */
+static uint32_t find_result(void *context, const struct digest *key, struct task_output *outputs)
+{
+    struct farm *f = context;
+    uint32_t count = store_find_result(f->store, key, outputs);
+
+    for (uint32_t i = 0; i < count; i++)
+        if (store_dir_bytes(f->blobs, &outputs[i].blob.digest) != outputs[i].blob.bytes)
+            return 0;
+    return count;
+}
+
+/* The listing that workers fetch a pack by: JSON [{path, bytes, digest}]. */
+static bool store_listing(struct farm *f, struct error *err)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < f->listing.count; i++) {
+        const struct pack_file *file = &f->listing.files[i];
+        char hex[DIGEST_HEX_ROOM];
+
+        digest_hex(&file->digest, hex);
+        json_array_append_new(
+            list, json_pack("{ss sI ss}", "path", file->path, "bytes", (json_int_t)file->bytes, "digest", hex));
+    }
+    char *text = json_canonical(list);
+    f->listing_blob.bytes = (int64_t)strlen(text);
+    bool ok = store_dir_add_bytes(f->blobs, text, strlen(text), &f->listing_blob.digest, err);
+    free(text);
+    json_decref(list);
+    return ok;
+}
+
+static bool read_pack(struct farm *f, struct error *err)
+{
+    char planner[PATH_MAX];
+
+    if (!pack_defaults_load(&f->pack, f->pack_dir, err) || !pack_list(&f->listing, f->pack_dir, err))
+        return false;
+    if (!file_join(planner, sizeof planner, f->pack_dir, "planner"))
+        return error_set(err, ERROR_USAGE, "%s: the path is too long", f->pack_dir);
+    /* What the painter draws at most bounds the planner's shots. */
+    int64_t longest_ms = (4 * (int64_t)(f->pack.longest_shot - 1) + 1) * 1000 / f->pack.fps;
+    f->grammar = grammar_open(planner, longest_ms, err);
+    f->ledger.keys = (struct key_context){ .pack = f->listing.digest, .version = KERNEL_SET_VERSION };
+    return f->grammar && store_listing(f, err);
+}
+
+bool farm_open(struct farm *f, const struct farm_parts *parts, int64_t now_ms, int64_t wall_ms, struct error *err)
+{
+    *f = (struct farm){ .pack_dir = parts->pack_dir,
+                        .store = parts->store,
+                        .blobs = parts->blobs,
+                        .workers = parts->workers,
+                        .clients = parts->clients,
+                        .kernel_proof = parts->kernel_proof,
+                        .wall_ms = wall_ms,
+                        .fleet = { .heartbeat_ms = FARM_HEARTBEAT_MS, .lease_ms = FARM_LEASE_MS } };
+    f->ledger.find_result = find_result;
+    f->ledger.context = f;
+    if (read_pack(f, err) && recover(f, now_ms, err))
+        return true;
+    farm_close(f);
+    return false;
+}
+
+void farm_close(struct farm *f)
+{
+    for (size_t i = 0; i < f->out_room; i++)
+        str_free(&f->out[i].bytes);
+    free(f->out);
+    ledger_free(&f->ledger);
+    fleet_free(&f->fleet);
+    grammar_close(&f->grammar);
+    pack_listing_free(&f->listing);
+}
+
+void farm_send(struct farm *f, struct endpoint *to, const struct peer *peer, const ProtobufCMessage *m)
+{
+    if (f->out_count == f->out_room) {
+        size_t room = f->out_room ? 2 * f->out_room : 64;
+
+        f->out = xrealloc(f->out, room * sizeof *f->out);
+        memset(f->out + f->out_room, 0, (room - f->out_room) * sizeof *f->out);
+        f->out_room = room;
+    }
+    struct outgoing *o = &f->out[f->out_count++];
+    o->to = to;
+    o->peer = *peer;
+    codec_pack(m, &o->bytes);
+}
+
+/* A message that cannot be delivered is dropped: the peer is gone or asks again. */
+static void send_all(struct farm *f)
+{
+    for (size_t i = 0; i < f->out_count; i++)
+        if (!endpoint_send(f->out[i].to, &f->out[i].peer, f->out[i].bytes.data, f->out[i].bytes.size))
+            log_debug("message.dropped", "bytes=%zu", f->out[i].bytes.size);
+    f->out_count = 0;
+}
+
+bool farm_turn(struct farm *f, int64_t now_ms, int64_t wall_ms, struct error *err)
+{
+    bool ok;
+
+    f->wall_ms = wall_ms;
+    f->again = worker_api_drain(f, MESSAGES_PER_TURN, now_ms, &ok, err);
+    if (!ok)
+        return false;
+    f->again |= client_api_drain(f, MESSAGES_PER_TURN, now_ms);
+    if (!planning_drain(f, err))
+        return false;
+    planning_tick(f);
+    worker_api_tick(f, now_ms);
+    worker_api_dispatch(f, now_ms);
+    artifacts_tick(f);
+    if (!store_save(f->store, &f->ledger, &f->fleet, err))
+        return false;
+    send_all(f);
+    return artifacts_forget(f, err);
+}
+
+int64_t farm_deadline_ms(const struct farm *f)
+{
+    int64_t at = f->again ? 0 : fleet_next_deadline_ms(&f->fleet);
+
+    for (size_t i = 0; i < f->fleet.count; i++)
+        for (uint32_t k = 0; k < f->fleet.workers[i]->running_count; k++) {
+            const struct task *t = ledger_task(&f->ledger, f->fleet.workers[i]->running[k]);
+
+            if (t && t->state == TASK_RUNNING && t->lease_until_ms < at)
+                at = t->lease_until_ms;
+        }
+    return at;
+}

@@ -1,0 +1,89 @@
+/* farm - everything the coordinator's one thread owns: what it serves, the ledger, the fleet, the store, the sockets
+ * and the messages of this turn.
+ *
+ * A turn takes what has arrived, decides, saves all of it in one transaction, and only then lets anybody know. The
+ * loop, and a test with fake endpoints and its own clock, both call farm_turn. */
+#ifndef SHOTLINE_COORDINATOR_FARM_H
+#define SHOTLINE_COORDINATOR_FARM_H
+
+#include "common/base/arena.h"
+#include "common/base/error.h"
+#include "common/base/str.h"
+#include "common/nn/pack.h"
+#include "common/wire/endpoint.h"
+#include "common/wire/store_dir.h"
+#include "coordinator/fleet.h"
+#include "coordinator/grammar.h"
+#include "coordinator/ledger.h"
+#include "coordinator/store.h"
+
+#include <protobuf-c/protobuf-c.h>
+
+#define FARM_HEARTBEAT_MS      2000
+#define FARM_LEASE_MS          15000
+#define FARM_MAX_LIVE          64   /* campaigns that have not ended */
+#define FARM_MAX_KEPT          1000 /* campaigns remembered */
+#define FARM_MAX_WAITING_PLANS 32
+
+struct planner_thread;
+
+/* A message that leaves after the commit. */
+struct outgoing {
+    struct endpoint *to;
+    struct peer peer;
+    struct str bytes;
+};
+
+/* A client that waits for a plan. */
+struct plan_wait {
+    uint64_t job; /* of the planner; 0: free */
+    struct peer peer;
+    uint64_t sequence;
+};
+
+struct farm {
+    const char *pack_dir;
+    struct pack_defaults pack;
+    struct grammar *grammar;
+    struct pack_listing listing;
+    struct blob_ref listing_blob;
+    struct digest kernel_proof; /* what an exact device must show */
+
+    struct ledger ledger;
+    struct fleet fleet;
+    struct store *store;
+    struct store_dir *blobs;
+    struct endpoint *workers, *clients;
+    struct planner_thread *planner; /* NULL: only videos with a plan of their own */
+
+    struct outgoing *out;
+    size_t out_count, out_room;
+    struct plan_wait plan_waits[FARM_MAX_WAITING_PLANS];
+    uint64_t last_plan_job, sequence;
+    int64_t wall_ms; /* of this turn, for records */
+    bool again;      /* messages are left: the next turn should follow at once */
+};
+
+/* What the caller has opened already; all of it is borrowed, except that the farm loads the ledger and the fleet from
+ * the store. */
+struct farm_parts {
+    const char *pack_dir;
+    struct store *store;
+    struct store_dir *blobs;
+    struct endpoint *workers, *clients;
+    struct digest kernel_proof;
+    struct planner_thread *planner;
+};
+/* Reads the pack's description, and the ledger from the store. */
+bool farm_open(struct farm *f, const struct farm_parts *parts, int64_t now_ms, int64_t wall_ms, struct error *err);
+void farm_close(struct farm *f);
+
+/* One turn. False when the store failed: nothing was answered, and the process must end. */
+bool farm_turn(struct farm *f, int64_t now_ms, int64_t wall_ms, struct error *err);
+/* When the next turn is due even if nothing arrives. */
+int64_t farm_deadline_ms(const struct farm *f);
+
+/* Queues a message for after the commit. */
+void farm_send(struct farm *f, struct endpoint *to, const struct peer *peer, const ProtobufCMessage *m);
+
+#endif

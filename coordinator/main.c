@@ -1,0 +1,293 @@
+/* shotline-coordinator - plans campaigns, compiles them to tasks, and has workers make them. */
+#include "common/base/args.h"
+#include "common/base/clock.h"
+#include "common/base/file.h"
+#include "common/base/log.h"
+#include "common/nn/kernel_proof.h"
+#include "common/wire/blob.h"
+#include "coordinator/loop.h"
+#include "coordinator/planner.h"
+#include "coordinator/planner_thread.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#define MAX_BLOB_BYTES (INT64_C(8) << 30)
+
+struct settings {
+    const char *listen, *state, *pack, *device;
+    bool version;
+    char own_listen[PATH_MAX], own_state[PATH_MAX];
+};
+
+/* All that the process opens, closed in reverse. */
+struct process {
+    int lock, signals;
+    struct exec *exec; /* of the planner */
+    struct store *store;
+    struct store_dir *blobs;
+    struct endpoint *workers, *clients;
+    struct blob_server *blob_server;
+    struct planner_thread *planner;
+    struct farm farm;
+    bool farm_open;
+};
+
+/* ---- options ---- */
+
+static bool default_places(struct settings *s, struct error *err)
+{
+    const char *run = getenv("XDG_RUNTIME_DIR"), *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+
+    if (!s->listen) {
+        if (run && *run == '/')
+            snprintf(s->own_listen, sizeof s->own_listen, "ipc://%s/shotline", run);
+        else
+            snprintf(s->own_listen, sizeof s->own_listen, "ipc:///tmp/shotline-%u", (unsigned)getuid());
+        s->listen = s->own_listen;
+    }
+    if (!s->state) {
+        if (state && *state == '/')
+            snprintf(s->own_state, sizeof s->own_state, "%s/shotline", state);
+        else if (home && *home == '/')
+            snprintf(s->own_state, sizeof s->own_state, "%s/.local/state/shotline", home);
+        else
+            return error_set(err, ERROR_USAGE, "--state: neither XDG_STATE_HOME nor HOME names a folder");
+        s->state = s->own_state;
+    }
+    return s->pack || error_set(err, ERROR_USAGE, "--pack: expected the folder of a pack");
+}
+
+static enum args_result read_settings(struct settings *s, int argc, char **argv, struct error *err)
+{
+    const struct arg_option options[] = {
+        { .letter = 'l',
+          .name = "listen",
+          .kind = ARG_TEXT,
+          .to = &s->listen,
+          .value = "ADDRESS",
+          .help = "ipc:///FOLDER or tcp://HOST:PORT [ipc://, the user's runtime folder]" },
+        { .letter = 's',
+          .name = "state",
+          .kind = ARG_TEXT,
+          .to = &s->state,
+          .value = "DIR",
+          .help = "store, blobs and task cache [the user's state folder/shotline]" },
+        { .letter = 'p',
+          .name = "pack",
+          .kind = ARG_TEXT,
+          .to = &s->pack,
+          .value = "DIR",
+          .help = "the pack that this farm works with" },
+        { .letter = 'd',
+          .name = "device",
+          .kind = ARG_TEXT,
+          .to = &s->device,
+          .value = "DEVICE",
+          .help = "a Vulkan device for the planner [plain C]" },
+        { .name = "version", .kind = ARG_FLAG, .to = &s->version, .help = "print the version and end" },
+    };
+    const struct arg_command command = { .program = "shotline-coordinator",
+                                         .operands = "",
+                                         .summary =
+                                             "Plans campaigns, compiles them to tasks, and has workers make them.",
+                                         .options = options,
+                                         .option_count = sizeof options / sizeof *options };
+    const char *operands[64];
+    int operand_count;
+
+    if (argc >= (int)(sizeof operands / sizeof *operands)) {
+        error_set(err, ERROR_USAGE, "too many arguments");
+        return ARGS_BAD;
+    }
+    enum args_result result = args_parse(&command, argc, argv, operands, &operand_count, err);
+    if (result == ARGS_OK && !s->version && !default_places(s, err))
+        return ARGS_BAD;
+    return result;
+}
+
+/* ---- opening ---- */
+
+/* One coordinator per state folder; the kernel gives the lock back however the process ends. */
+static int take_lock(const char *state, struct error *err)
+{
+    char path[PATH_MAX];
+
+    if (!file_make_dirs(state, 0700, err))
+        return -1;
+    if (!file_join(path, sizeof path, state, "coordinator.lock")) {
+        error_set(err, ERROR_USAGE, "--state: the path is too long");
+        return -1;
+    }
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        error_set(err, ERROR_IO, "%s: %s", path, strerror(errno));
+        return -1;
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB)) {
+        error_set(err, ERROR_IO, "%s: another coordinator works with this state folder", state);
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+/* Stopping is a message like any other: signals are read from a file. Threads that are made later inherit the mask. */
+static int open_signals(struct error *err)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    signal(SIGPIPE, SIG_IGN);
+    int fd = sigprocmask(SIG_BLOCK, &set, NULL) ? -1 : signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (fd < 0)
+        error_set(err, ERROR_IO, "signals: %s", strerror(errno));
+    return fd;
+}
+
+static struct endpoint *bind_conversation(const char *base, enum conversation c, struct error *err)
+{
+    char address[PATH_MAX];
+
+    return endpoint_address(base, c, address, sizeof address, err) ? endpoint_bind(address, err) : NULL;
+}
+
+/* The files of the pack travel like blobs. Called on the blob server's thread: the listing never changes. */
+static bool find_pack_file(void *context, const struct digest *d, char *path, size_t room)
+{
+    const struct farm *f = context;
+
+    for (size_t i = 0; i < f->listing.count; i++)
+        if (digest_equal(&f->listing.files[i].digest, d))
+            return file_join(path, room, f->pack_dir, f->listing.files[i].path);
+    return false;
+}
+
+/* What a device must show to get exact work: the digest of the kernel set, computed in plain C. */
+static bool prove_kernels(struct digest *proof, struct error *err)
+{
+    struct exec *reference = exec_open_ref();
+    bool ok = kernel_proof(reference, proof, err);
+
+    exec_close(&reference);
+    return ok || error_wrap(err, "kernel proof");
+}
+
+static bool open_planner(struct process *p, const struct settings *s, struct error *err)
+{
+    struct planner *planner;
+    char dir[PATH_MAX];
+
+    p->exec = s->device ? exec_open_vk(&(struct exec_options){ .device = s->device }, err) : exec_open_ref();
+    if (!p->exec)
+        return error_wrap(err, "planner");
+    if (!file_join(dir, sizeof dir, s->pack, "planner"))
+        return error_set(err, ERROR_USAGE, "--pack: the path is too long");
+    planner = planner_open(dir, p->farm.grammar, p->exec, err);
+    if (!planner)
+        return error_wrap(err, "planner");
+    p->planner = planner_thread_open(planner, err);
+    p->farm.planner = p->planner;
+    return p->planner != NULL;
+}
+
+static bool open_all(struct process *p, const struct settings *s, struct error *err)
+{
+    struct digest proof;
+    char path[PATH_MAX], address[PATH_MAX];
+
+    if (!pack_check_files(s->pack, true, err))
+        return false;
+    p->lock = take_lock(s->state, err);
+    if (p->lock < 0)
+        return false;
+    p->signals = open_signals(err);
+    if (p->signals < 0 || !prove_kernels(&proof, err))
+        return false;
+    if (!file_join(path, sizeof path, s->state, "farm.db"))
+        return error_set(err, ERROR_USAGE, "--state: the path is too long");
+    p->store = store_open(path, err);
+    if (!p->store)
+        return false;
+    file_join(path, sizeof path, s->state, "blobs");
+    p->blobs = store_dir_open(path, 0, err);
+    if (!p->blobs)
+        return false;
+    p->workers = bind_conversation(s->listen, CONVERSATION_WORKERS, err);
+    p->clients = p->workers ? bind_conversation(s->listen, CONVERSATION_CLIENTS, err) : NULL;
+    if (!p->clients)
+        return false;
+    p->farm_open = farm_open(&p->farm,
+                             &(struct farm_parts){ .pack_dir = s->pack,
+                                                   .store = p->store,
+                                                   .blobs = p->blobs,
+                                                   .workers = p->workers,
+                                                   .clients = p->clients,
+                                                   .kernel_proof = proof },
+                             clock_now_ms(), clock_wall_ms(), err);
+    if (!p->farm_open || !open_planner(p, s, err) ||
+        !endpoint_address(s->listen, CONVERSATION_BLOBS, address, sizeof address, err))
+        return false;
+    p->blob_server = blob_server_open(address, p->blobs, MAX_BLOB_BYTES, find_pack_file, &p->farm, err);
+    return p->blob_server != NULL;
+}
+
+static void close_all(struct process *p)
+{
+    planner_thread_close(&p->planner);
+    exec_close(&p->exec);
+    blob_server_close(&p->blob_server);
+    if (p->farm_open)
+        farm_close(&p->farm);
+    endpoint_close(&p->clients);
+    endpoint_close(&p->workers);
+    store_dir_close(&p->blobs);
+    store_close(&p->store);
+    if (p->signals >= 0)
+        close(p->signals);
+    if (p->lock >= 0)
+        close(p->lock);
+}
+
+int main(int argc, char **argv)
+{
+    struct settings s = { 0 };
+    struct process p = { .lock = -1, .signals = -1 };
+    struct error err = { 0 };
+
+    switch (read_settings(&s, argc, argv, &err)) {
+    case ARGS_HELP:
+        return 0;
+    case ARGS_BAD:
+        fprintf(stderr, "shotline-coordinator: %s\n", err.text);
+        return error_exit_code(&err);
+    case ARGS_OK:
+        break;
+    }
+    if (s.version) {
+        puts("shotline-coordinator " SHOTLINE_VERSION);
+        return 0;
+    }
+    log_set_name("coordinator");
+    bool ok = open_all(&p, &s, &err);
+    if (ok) {
+        log_info("coordinator.ready", "listen=%s state=%s pack=%s campaigns=%zu", s.listen, s.state, p.farm.pack.name,
+                 p.farm.ledger.campaign_count);
+        ok = loop_run(&p.farm, p.signals, &err);
+    }
+    close_all(&p);
+    if (!ok)
+        fprintf(stderr, "shotline-coordinator: %s\n", err.text);
+    return ok ? 0 : error_exit_code(&err);
+}

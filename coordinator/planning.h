@@ -1,0 +1,23 @@
+/* planning - from a new video to its running task graph: the plan is found, asked for, or was given; then it is
+ * compiled. */
+#ifndef SHOTLINE_COORDINATOR_PLANNING_H
+#define SHOTLINE_COORDINATOR_PLANNING_H
+
+#include "coordinator/farm.h"
+
+/* Starts videos whose plan is there, and asks the planner for the others, a few at a time. */
+void planning_tick(struct farm *f);
+
+/* Takes what the planner has made. False when the store failed. */
+bool planning_drain(struct farm *f, struct error *err);
+
+/* A plan made before for the same question; NULL: none. Free it. */
+char *planning_find(struct farm *f, const struct video *v);
+
+/* Asks for a plan that only a client waits for; returns the job. */
+uint64_t planning_ask_for_client(struct farm *f, const struct video *v);
+
+/* Parses the video's plan text and compiles it. False with *err. */
+bool planning_compile(struct farm *f, struct video *v, struct error *err);
+
+#endif

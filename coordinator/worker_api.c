@@ -1,0 +1,489 @@
+#include "coordinator/worker_api.h"
+
+#include "common/base/log.h"
+#include "common/wire/codec.h"
+#include "coordinator/schedule.h"
+#include "coordinator/spec.h"
+#include "coordinator/text.h"
+#include "proto/worker.pb-c.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_NAMED_ATTEMPTS 256 /* in one heartbeat */
+#define MAX_BUSY_MS        (INT64_C(30) * 24 * 3600 * 1000)
+
+static struct worker_address address_of(const struct peer *p)
+{
+    struct worker_address a = { .size = p->size };
+
+    memcpy(a.bytes, p->id, p->size);
+    return a;
+}
+
+static struct peer peer_of(const struct worker_address *a)
+{
+    struct peer p = { .size = a->size };
+
+    memcpy(p.id, a->bytes, a->size);
+    return p;
+}
+
+static void send(struct farm *f, const struct peer *peer, Shotline__ToWorker *m)
+{
+    m->sequence = ++f->sequence;
+    farm_send(f, f->workers, peer, &m->base);
+}
+
+static void send_ack(struct farm *f, const struct peer *peer, uint64_t task, uint32_t attempt,
+                     Shotline__ReportVerdict verdict, ProtobufCBinaryData *missing, size_t missing_count)
+{
+    Shotline__ToWorker m = SHOTLINE__TO_WORKER__INIT;
+    Shotline__ReportAck ack = SHOTLINE__REPORT_ACK__INIT;
+
+    ack.task = task;
+    ack.attempt = attempt;
+    ack.verdict = verdict;
+    ack.missing = missing;
+    ack.n_missing = missing_count;
+    m.ack = &ack;
+    send(f, peer, &m);
+}
+
+static void refuse(struct farm *f, const struct peer *peer, const char *name, const char *reason)
+{
+    Shotline__ToWorker m = SHOTLINE__TO_WORKER__INIT;
+    Shotline__Refused refused = SHOTLINE__REFUSED__INIT;
+
+    log_warn("worker.refused", "name=\"%s\" reason=\"%s\"", name, reason);
+    refused.reason = (char *)reason;
+    m.refused = &refused;
+    send(f, peer, &m);
+}
+
+static void send_lease(struct farm *f, const struct worker *w, const struct task *t)
+{
+    struct arena arena = { 0 };
+    Shotline__ToWorker m = SHOTLINE__TO_WORKER__INIT;
+    Shotline__Lease lease = SHOTLINE__LEASE__INIT;
+    struct peer peer = peer_of(&w->address);
+
+    lease.task = t->id.v;
+    lease.attempt = t->attempt.v;
+    lease.lease_ms = (uint32_t)f->fleet.lease_ms;
+    lease.spec = task_spec(t, &f->ledger.keys.pack, &arena);
+    m.lease = &lease;
+    send(f, &peer, &m);
+    arena_free(&arena);
+}
+
+/* Gives back everything that a worker runs, or ran when it was last heard of. */
+static void lose_tasks(struct farm *f, struct worker *w)
+{
+    while (w->running_count) {
+        struct task *t = ledger_task(&f->ledger, w->running[0]);
+
+        worker_stop(w, w->running[0]);
+        if (!t || t->state != TASK_RUNNING || t->worker.v != w->id.v)
+            continue;
+        log_warn("task.lost", "task=%" PRIu64 " attempt=%" PRIu32 " worker=%" PRIu64, t->id.v, t->attempt.v, w->id.v);
+        task_lost(&f->ledger, t, f->wall_ms);
+    }
+}
+
+static void on_hello(struct farm *f, const struct peer *peer, const Shotline__WorkerHello *h, int64_t now_ms)
+{
+    struct digest proof;
+    char name[64], device[128], reason[256];
+    bool restarted;
+
+    text_clean(name, sizeof name, h->name);
+    text_clean(device, sizeof device, h->device);
+    if (h->version != WIRE_VERSION) {
+        snprintf(reason, sizeof reason, "it speaks version %" PRIu32 " of the protocol, this farm speaks %u",
+                 h->version, WIRE_VERSION);
+        refuse(f, peer, name, reason);
+        return;
+    }
+    if (!*name || h->boot_id.len != 16 || !codec_digest(&proof, &h->kernel_proof) || h->device_bytes > INT64_MAX) {
+        refuse(f, peer, name,
+               "its hello is malformed: expected a name, a boot id of 16 bytes and a kernel proof of 32");
+        return;
+    }
+    if (!digest_equal(&proof, &f->kernel_proof)) {
+        char theirs[DIGEST_HEX_ROOM], ours[DIGEST_HEX_ROOM];
+
+        digest_hex(&proof, theirs);
+        digest_hex(&f->kernel_proof, ours);
+        snprintf(reason, sizeof reason,
+                 "kernel proof %.16s... differs from the reference %.16s...: \"%.60s\" computes other bytes, so it "
+                 "gets no exact work",
+                 theirs, ours, device);
+        refuse(f, peer, name, reason);
+        return;
+    }
+    struct worker *w = fleet_hello(&f->fleet,
+                                   &(struct worker_hello){ .name = name,
+                                                           .boot_id = h->boot_id.data,
+                                                           .device = device,
+                                                           .device_bytes = (int64_t)h->device_bytes,
+                                                           .address = address_of(peer) },
+                                   now_ms, &restarted);
+    if (!w) {
+        refuse(f, peer, name, "the farm is full");
+        return;
+    }
+    if (restarted)
+        lose_tasks(f, w);
+    log_info("worker.hello", "worker=%" PRIu64 " name=\"%s\" device=\"%s\" restarted=%d", w->id.v, name, device,
+             restarted);
+
+    struct arena arena = { 0 };
+    Shotline__ToWorker m = SHOTLINE__TO_WORKER__INIT;
+    Shotline__Welcome welcome = SHOTLINE__WELCOME__INIT;
+    welcome.worker = w->id.v;
+    welcome.heartbeat_ms = (uint32_t)f->fleet.heartbeat_ms;
+    welcome.lease_ms = (uint32_t)f->fleet.lease_ms;
+    welcome.pack = codec_bytes(&f->ledger.keys.pack);
+    welcome.pack_listing = blob_message(&f->listing_blob, &arena);
+    m.welcome = &welcome;
+    send(f, peer, &m);
+    arena_free(&arena);
+}
+
+static void say_hello_again(struct farm *f, const struct peer *peer)
+{
+    Shotline__ToWorker m = SHOTLINE__TO_WORKER__INIT;
+    Shotline__HelloAgain again = SHOTLINE__HELLO_AGAIN__INIT;
+
+    m.hello_again = &again;
+    send(f, peer, &m);
+}
+
+static void send_cancel(struct farm *f, const struct worker *w, uint64_t task, uint32_t attempt)
+{
+    Shotline__ToWorker m = SHOTLINE__TO_WORKER__INIT;
+    Shotline__CancelAttempt cancel = SHOTLINE__CANCEL_ATTEMPT__INIT;
+    struct peer peer = peer_of(&w->address);
+
+    cancel.task = task;
+    cancel.attempt = attempt;
+    m.cancel = &cancel;
+    send(f, &peer, &m);
+}
+
+static void on_heartbeat(struct farm *f, struct worker *w, const Shotline__WorkerHeartbeat *h, int64_t now_ms)
+{
+    for (size_t i = 0; i < h->n_running && i < MAX_NAMED_ATTEMPTS; i++) {
+        const Shotline__RunningAttempt *r = h->running[i];
+        struct task *t = ledger_task(&f->ledger, (struct task_id){ r->task });
+
+        if (t && task_renew(t, w->id, (struct attempt){ r->attempt }, now_ms, f->fleet.lease_ms)) {
+            if (r->has_step && r->has_steps && r->step <= r->steps) {
+                t->step = r->step;
+                t->step_count = r->steps;
+            }
+            continue;
+        }
+        /* Its lease is over and nobody has begun anew: its work is as good as ever. Else it works for nothing. */
+        if (t && task_readopt(&f->ledger, t, w->id, (struct attempt){ r->attempt }, now_ms, f->fleet.lease_ms)) {
+            worker_start(w, t->id);
+            continue;
+        }
+        if (!t || task_judge(t, w->id, (struct attempt){ r->attempt }) == REPORT_SUPERSEDED)
+            send_cancel(f, w, r->task, r->attempt);
+    }
+}
+
+static void on_ready(struct farm *f, struct worker *w, const Shotline__WorkerReady *r, int64_t now_ms)
+{
+    /* It asks although we gave it something that it never named: either the lease was lost on its way, or both messages
+     * crossed. The same lease again is right in both cases. */
+    for (uint32_t i = 0; i < w->running_count; i++) {
+        const struct task *t = ledger_task(&f->ledger, w->running[i]);
+
+        if (t && t->state == TASK_RUNNING && t->worker.v == w->id.v && !t->seen) {
+            if (now_ms - t->dispatched_ms >= f->fleet.heartbeat_ms)
+                send_lease(f, w, t);
+            return;
+        }
+    }
+    uint32_t room = WORKER_MAX_RUNNING - w->running_count;
+    w->credit = r->slots < room ? r->slots : room;
+}
+
+/* Checks the outputs of a report. Fills outputs; false with the fault in *err. Missing blobs are listed, which is no
+ * fault. */
+static bool read_outputs(struct farm *f, const struct task *t, const Shotline__WorkerDone *d,
+                         struct task_output *outputs, struct digest *missing, size_t *missing_count, struct error *err)
+{
+    *missing_count = 0;
+    if (d->n_outputs > TASK_MAX_OUTPUTS)
+        return error_set(err, ERROR_INPUT, "%zu outputs, expected at most %d", d->n_outputs, TASK_MAX_OUTPUTS);
+    for (size_t i = 0; i < d->n_outputs; i++) {
+        const Shotline__NamedBlob *o = d->outputs[i];
+        struct task_output *to = &outputs[i];
+
+        if (!output_from_text(&to->name, o->name) || !output_allowed(t->kind, t->role, to->name))
+            return error_set(err, ERROR_INPUT, "output \"%.40s\" does not belong to a %s task", o->name,
+                             task_kind_name(t->kind));
+        for (size_t k = 0; k < i; k++)
+            if (outputs[k].name == to->name)
+                return error_set(err, ERROR_INPUT, "output \"%.40s\" is given twice", o->name);
+        if (!codec_digest(&to->blob.digest, &o->blob->digest))
+            return error_set(err, ERROR_INPUT, "output \"%.40s\": its digest is not of 32 bytes", o->name);
+        int64_t bytes = store_dir_bytes(f->blobs, &to->blob.digest);
+        if (bytes < 0)
+            missing[(*missing_count)++] = to->blob.digest;
+        else if ((uint64_t)bytes != o->blob->bytes)
+            return error_set(err, ERROR_INPUT, "output \"%.40s\": %" PRIu64 " bytes, and the blob has %" PRId64,
+                             o->name, o->blob->bytes, bytes);
+        to->blob.bytes = bytes;
+    }
+    for (enum output_name n = OUTPUT_EMBEDDING; n <= OUTPUT_VIDEO; n++) {
+        bool there = !output_required(t->kind, t->role, n);
+
+        for (size_t i = 0; i < d->n_outputs; i++)
+            there = there || outputs[i].name == n;
+        if (!there)
+            return error_set(err, ERROR_INPUT, "output \"%s\" is missing", output_text(n));
+    }
+    return true;
+}
+
+static void fail_task(struct farm *f, struct worker *w, struct task *t, enum failure failure, const char *reason)
+{
+    const struct task_failure failed = { .worker = w->id,
+                                         .failure = failure,
+                                         .reason = reason,
+                                         .device_bytes = w->device_bytes,
+                                         .able_workers = fleet_alive(&f->fleet) };
+
+    log_warn("task.failed", "task=%" PRIu64 " attempt=%" PRIu32 " worker=%" PRIu64 " failure=%s reason=\"%s\"", t->id.v,
+             t->attempt.v, w->id.v, failure_name(failure), reason);
+    worker_stop(w, t->id);
+    task_failed(&f->ledger, t, &failed, f->wall_ms);
+}
+
+static bool on_done(struct farm *f, struct worker *w, const struct peer *peer, const Shotline__WorkerDone *d,
+                    int64_t now_ms, struct error *err)
+{
+    struct task *t = ledger_task(&f->ledger, (struct task_id){ d->task });
+    enum report report = t ? task_judge(t, w->id, (struct attempt){ d->attempt }) : REPORT_SUPERSEDED;
+    struct task_output outputs[TASK_MAX_OUTPUTS];
+    struct digest missing[TASK_MAX_OUTPUTS];
+    size_t missing_count;
+    struct error fault;
+
+    if (report != REPORT_CURRENT) {
+        if (report == REPORT_SUPERSEDED)
+            log_info("task.superseded", "task=%" PRIu64 " attempt=%" PRIu32 " worker=%" PRIu64, d->task, d->attempt,
+                     w->id.v);
+        send_ack(f, peer, d->task, d->attempt,
+                 report == REPORT_REPEATED ? SHOTLINE__REPORT_VERDICT__REPORT_OK
+                                           : SHOTLINE__REPORT_VERDICT__REPORT_SUPERSEDED,
+                 NULL, 0);
+        return true;
+    }
+    if (!read_outputs(f, t, d, outputs, missing, &missing_count, &fault)) {
+        fail_task(f, w, t, FAILURE_WORKER, fault.text);
+        send_ack(f, peer, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_OK, NULL, 0);
+        return true;
+    }
+    if (missing_count) {
+        ProtobufCBinaryData list[TASK_MAX_OUTPUTS];
+
+        for (size_t i = 0; i < missing_count; i++)
+            list[i] = codec_bytes(&missing[i]);
+        task_renew(t, w->id, (struct attempt){ d->attempt }, now_ms, f->fleet.lease_ms);
+        send_ack(f, peer, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_MISSING_BLOB, list, missing_count);
+        return true;
+    }
+    int64_t busy_ms = d->busy_ms > (uint64_t)MAX_BUSY_MS ? MAX_BUSY_MS : (int64_t)d->busy_ms;
+
+    worker_measure(w, t->kind, t->work, busy_ms);
+    worker_stop(w, t->id);
+    w->tasks_done++;
+    w->busy_ms += busy_ms;
+    for (uint32_t i = 0; i < t->input_count; i++)
+        worker_hold(w, &t->inputs[i].blob.digest);
+    for (size_t i = 0; i < d->n_outputs; i++)
+        worker_hold(w, &outputs[i].blob.digest);
+    log_info("task.done",
+             "campaign=%" PRIu64 " task=%" PRIu64 " kind=%s role=%s shot=%" PRIu32 " worker=%" PRIu64 " ms=%" PRId64,
+             t->video->campaign->id.v, t->id.v, task_kind_name(t->kind), task_role_name(t->role), t->shot, w->id.v,
+             busy_ms);
+    if (!store_put_result(f->store, &t->key, outputs, (uint32_t)d->n_outputs, err))
+        return false;
+    task_done(&f->ledger, t, outputs, (uint32_t)d->n_outputs, busy_ms);
+    send_ack(f, peer, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_OK, NULL, 0);
+    return true;
+}
+
+static void on_failed(struct farm *f, struct worker *w, const struct peer *peer, const Shotline__WorkerFailed *d)
+{
+    struct task *t = ledger_task(&f->ledger, (struct task_id){ d->task });
+    char reason[400];
+
+    if (!t || task_judge(t, w->id, (struct attempt){ d->attempt }) != REPORT_CURRENT ||
+        d->failure < SHOTLINE__FAILURE_CLASS__FAILURE_MEMORY ||
+        d->failure > SHOTLINE__FAILURE_CLASS__FAILURE_CANCELLED) {
+        send_ack(f, peer, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_SUPERSEDED, NULL, 0);
+        return;
+    }
+    text_clean(reason, sizeof reason, d->reason);
+    fail_task(f, w, t, (enum failure)d->failure, reason);
+    send_ack(f, peer, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_OK, NULL, 0);
+}
+
+static void on_bye(struct farm *f, struct worker *w)
+{
+    log_info("worker.bye", "worker=%" PRIu64 " name=\"%s\"", w->id.v, w->name);
+    lose_tasks(f, w);
+    worker_gone(w);
+}
+
+static bool on_message(struct farm *f, const struct message *message, int64_t now_ms, struct error *err)
+{
+    struct arena arena = { 0 };
+    struct error fault;
+    bool ok = true;
+    const Shotline__ToCoordinator *m =
+        codec_unpack(&shotline__to_coordinator__descriptor, message->data, message->size, &arena, &fault);
+
+    if (!m) {
+        log_warn("worker.malformed", "reason=\"%s\"", fault.text);
+    } else if (m->hello) {
+        on_hello(f, &message->peer, m->hello, now_ms);
+    } else {
+        struct worker_address address = address_of(&message->peer);
+        struct worker *w = fleet_at_address(&f->fleet, &address);
+
+        if (!w) {
+            if (!m->bye)
+                say_hello_again(f, &message->peer);
+        } else {
+            worker_heard(w, now_ms);
+            if (m->heartbeat)
+                on_heartbeat(f, w, m->heartbeat, now_ms);
+            else if (m->ready)
+                on_ready(f, w, m->ready, now_ms);
+            else if (m->done)
+                ok = on_done(f, w, &message->peer, m->done, now_ms, err);
+            else if (m->failed)
+                on_failed(f, w, &message->peer, m->failed);
+            else if (m->bye)
+                on_bye(f, w);
+        }
+    }
+    arena_free(&arena);
+    return ok;
+}
+
+bool worker_api_drain(struct farm *f, int most, int64_t now_ms, bool *ok, struct error *err)
+{
+    struct message message;
+
+    *ok = true;
+    for (int i = 0; i < most; i++) {
+        if (!endpoint_receive(f->workers, &message))
+            return false;
+        *ok = on_message(f, &message, now_ms, err);
+        if (!*ok)
+            return false;
+    }
+    return true;
+}
+
+void worker_api_tick(struct farm *f, int64_t now_ms)
+{
+    struct worker *w;
+
+    while ((w = fleet_silent(&f->fleet, now_ms))) {
+        log_warn("worker.lost", "worker=%" PRIu64 " name=\"%s\" silent_ms=%" PRId64, w->id.v, w->name,
+                 now_ms - w->heard_ms);
+        lose_tasks(f, w);
+        worker_gone(w);
+    }
+    for (size_t i = 0; i < f->fleet.count; i++) {
+        w = f->fleet.workers[i];
+        for (uint32_t k = w->running_count; k-- > 0;) {
+            struct task *t = ledger_task(&f->ledger, w->running[k]);
+
+            if (!t || !task_lease_over(t, now_ms))
+                continue;
+            log_warn("task.expired", "task=%" PRIu64 " attempt=%" PRIu32 " worker=%" PRIu64, t->id.v, t->attempt.v,
+                     w->id.v);
+            worker_stop(w, t->id);
+            if (w->alive)
+                send_cancel(f, w, t->id.v, t->attempt.v);
+            task_lost(&f->ledger, t, f->wall_ms);
+        }
+    }
+    for (size_t i = 0; i < f->ledger.stopped_count; i++) {
+        const struct stopped_attempt *s = &f->ledger.stopped[i];
+
+        w = fleet_worker(&f->fleet, s->worker);
+        if (!w)
+            continue;
+        worker_stop(w, s->task);
+        if (w->alive)
+            send_cancel(f, w, s->task.v, s->attempt.v);
+    }
+    f->ledger.stopped_count = 0;
+}
+
+/* Whether all bytes that the task needs are here; if not, their maker runs again first. */
+static bool inputs_present(struct farm *f, struct task *t)
+{
+    for (uint32_t i = 0; i < t->input_count; i++)
+        if (!store_dir_has(f->blobs, &t->inputs[i].blob.digest)) {
+            log_warn("task.input_gone", "task=%" PRIu64 " input=%s", t->id.v, input_slot_name(t->inputs[i].slot));
+            task_input_gone(&f->ledger, t, i, f->wall_ms);
+            return false;
+        }
+    return true;
+}
+
+void worker_api_dispatch(struct farm *f, int64_t now_ms)
+{
+    size_t credit = 0;
+
+    for (size_t i = 0; i < f->fleet.count; i++)
+        credit += f->fleet.workers[i]->alive ? f->fleet.workers[i]->credit : 0;
+    if (!credit)
+        return;
+    size_t room = 2 * credit + 16;
+    struct task **tasks = xcalloc(room, sizeof *tasks);
+    struct assignment *assignments = xcalloc(room, sizeof *assignments);
+    size_t count = schedule_candidates(f->ledger.campaigns, f->ledger.campaign_count, tasks, room);
+    size_t made = schedule_assign(&f->fleet, &f->ledger, tasks, count, now_ms, assignments);
+
+    for (size_t i = 0; i < count; i++) /* all go back first: starting one takes it out of the queue again */
+        queue_push(tasks[i]);
+    for (size_t i = 0; i < made; i++) {
+        struct task *t = assignments[i].task;
+        struct worker *w = assignments[i].worker;
+
+        if (t->state != TASK_READY) /* its video failed just now */
+            continue;
+        if (!w) {
+            task_unplaceable(&f->ledger, t, f->wall_ms);
+            continue;
+        }
+        if (!inputs_present(f, t))
+            continue;
+        task_lease(&f->ledger, t, w->id, now_ms, f->fleet.lease_ms);
+        worker_start(w, t->id);
+        log_info("task.lease",
+                 "campaign=%" PRIu64 " task=%" PRIu64 " attempt=%" PRIu32 " kind=%s role=%s shot=%" PRIu32
+                 " worker=%" PRIu64,
+                 t->video->campaign->id.v, t->id.v, t->attempt.v, task_kind_name(t->kind), task_role_name(t->role),
+                 t->shot, w->id.v);
+        send_lease(f, w, t);
+    }
+    free(tasks);
+    free(assignments);
+}

@@ -1,0 +1,17 @@
+/* worker_api - the conversation with workers: hello, heartbeat, ready, done, failed, bye. Every message is checked
+ * field by field. */
+#ifndef SHOTLINE_COORDINATOR_WORKER_API_H
+#define SHOTLINE_COORDINATOR_WORKER_API_H
+
+#include "coordinator/farm.h"
+
+/* Takes up to `most` messages; says whether more may be waiting. False in *ok when the store failed. */
+bool worker_api_drain(struct farm *f, int most, int64_t now_ms, bool *ok, struct error *err);
+
+/* Gives up silent workers and leases that ran out, and tells workers to stop what nobody wants any more. */
+void worker_api_tick(struct farm *f, int64_t now_ms);
+
+/* Gives ready tasks to workers that asked for work. */
+void worker_api_dispatch(struct farm *f, int64_t now_ms);
+
+#endif
