@@ -1,0 +1,582 @@
+/* exec_vk - runs graphs on a Vulkan device: places values in one allocation, records all dispatches once, replays them.
+ */
+#include "common/nn/exec_vk_internal.h"
+
+#include "common/base/arena.h"
+#include "common/base/str.h"
+#include "common/nn/place.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RUN_TIMEOUT_MS (30 * 60 * 1000) /* a whole program on a slow device */
+#define F32            ((int64_t)sizeof(float))
+
+/* ---- a program: what runs when, and where values live ---- */
+
+struct planner {
+    struct vk_exec *x;
+    const struct graph *g;
+    int32_t *order;           /* node indices in the order of running: a store waits for the last reader of its state */
+    int32_t *root;            /* by value: whose memory it uses */
+    int64_t *shift;           /* by value: bytes into the root */
+    int32_t *first, *last;    /* by root: steps in which it lives; last < first: never used */
+    struct place_item *items; /* values, then NODE_MAX_SCRATCH per step, then one state copy per step */
+};
+
+static int32_t base_of(const struct graph *g, int32_t v)
+{
+    return g->value[v].base ? g->value[v].base : v;
+}
+
+static bool reads_value(const struct graph *g, const struct graph_node *n, int32_t base)
+{
+    for (int i = n->kind == OP_STORE ? 1 : 0; i < NODE_MAX_INPUTS; i++)
+        if (n->in[i] && base_of(g, n->in[i]) == base)
+            return true;
+    return false;
+}
+
+/* Stores run as early as they may, so that what they store need not live to the end. */
+static void order_nodes(struct planner *p)
+{
+    const struct graph *g = p->g;
+    int32_t *ready = xcalloc((size_t)g->node_count + 1, sizeof *ready); /* the node after which a store may run */
+    for (int32_t i = 0; i < g->node_count; i++) {
+        const struct graph_node *n = &g->node[i];
+        if (n->kind != OP_STORE)
+            continue;
+        ready[i] = i;
+        for (int32_t j = i + 1; j < g->node_count; j++)
+            if (reads_value(g, &g->node[j], base_of(g, n->in[0])))
+                ready[i] = j;
+    }
+    int32_t count = 0;
+    for (int32_t i = 0; i < g->node_count; i++) {
+        if (g->node[i].kind != OP_STORE)
+            p->order[count++] = i;
+        for (int32_t j = 0; j <= i; j++)
+            if (g->node[j].kind == OP_STORE && ready[j] == i)
+                p->order[count++] = j;
+    }
+    free(ready);
+}
+
+static void touch(struct planner *p, int32_t v, int32_t step)
+{
+    int32_t r = p->root[v];
+    if (step < p->first[r])
+        p->first[r] = step;
+    if (step > p->last[r])
+        p->last[r] = step;
+}
+
+/* Slices of rows are views when they start aligned. States are left out: a store may change them under the view. */
+static bool slice_is_view(const struct planner *p, const struct graph_node *n, int64_t *shift)
+{
+    const struct graph *g = p->g;
+    if (n->kind != OP_SLICE_ROWS || g->value[base_of(g, n->in[0])].kind == VALUE_STATE)
+        return false;
+    const struct shape *s = &g->value[n->in[0]].shape;
+    *shift = p->shift[n->in[0]] + shape_count(s) / s->dim[0] * n->u.slice.first * F32;
+    return *shift % p->x->alignment == 0;
+}
+
+static void find_roots(struct planner *p)
+{
+    const struct graph *g = p->g;
+    for (int32_t v = 1; v < g->value_count; v++) {
+        int32_t base = base_of(g, v);
+        int64_t shift = 0;
+        if (base != v) {
+            p->root[v] = p->root[base];
+            p->shift[v] = p->shift[base];
+        } else if (g->value[v].kind == VALUE_MADE && slice_is_view(p, &g->node[g->value[v].node], &shift)) {
+            p->root[v] = p->root[g->node[g->value[v].node].in[0]];
+            p->shift[v] = shift;
+        } else {
+            p->root[v] = v;
+        }
+    }
+}
+
+static void find_lifetimes(struct planner *p)
+{
+    const struct graph *g = p->g;
+    for (int32_t v = 0; v < g->value_count; v++) {
+        p->first[v] = INT32_MAX;
+        p->last[v] = -1;
+    }
+    for (int32_t step = 0; step < g->node_count; step++) {
+        const struct graph_node *n = &g->node[p->order[step]];
+        for (int i = 0; i < NODE_MAX_INPUTS; i++)
+            if (n->in[i])
+                touch(p, n->in[i], step);
+        if (n->out)
+            touch(p, n->out, step);
+    }
+    for (int32_t v = 1; v < g->value_count; v++) {
+        if (g->value[v].kind == VALUE_INPUT)
+            touch(p, v, 0);
+        if (g->value[v].kind == VALUE_INPUT || g->value[v].output)
+            touch(p, v, g->node_count); /* inputs outlive the run, outputs are read after it */
+    }
+    for (int32_t v = 1; v < g->value_count; v++)
+        if (p->root[v] == v && g->value[v].kind == VALUE_INPUT)
+            p->first[v] = 0;
+}
+
+static bool works_in_place(enum op_kind k)
+{
+    switch (k) {
+    case OP_ADD:
+    case OP_MUL:
+    case OP_SCALE:
+    case OP_ACT:
+    case OP_CLAMP:
+    case OP_MODULATE:
+    case OP_GATE_ADD:
+    case OP_RMS_NORM:
+    case OP_LAYER_NORM:
+    case OP_CHANNEL_NORM:
+    case OP_ROPE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* A result takes over the memory of its first input when nobody else reads that. */
+static void share_places(struct planner *p)
+{
+    const struct graph *g = p->g;
+    for (int32_t step = 0; step < g->node_count; step++) {
+        const struct graph_node *n = &g->node[p->order[step]];
+        if (!works_in_place(n->kind))
+            continue;
+        int32_t from = p->root[n->in[0]], out = n->out;
+        bool ok = g->value[from].kind == VALUE_MADE && p->last[from] == step && p->shift[n->in[0]] == 0 &&
+                  p->root[out] == out && shape_count(&g->value[from].shape) == shape_count(&g->value[out].shape);
+        for (int i = 1; i < NODE_MAX_INPUTS && ok; i++)
+            ok = !n->in[i] || p->root[n->in[i]] != from;
+        if (!ok)
+            continue;
+        p->last[from] = p->last[out];
+        for (int32_t v = 1; v < g->value_count; v++)
+            if (p->root[v] == out)
+                p->root[v] = from;
+    }
+}
+
+static int64_t padded(const struct vk_exec *x, int64_t bytes)
+{
+    return (bytes + x->alignment - 1) / x->alignment * x->alignment;
+}
+
+static int32_t scratch_item(const struct planner *p, int32_t step, int i)
+{
+    return p->g->value_count + step * (NODE_MAX_SCRATCH + 1) + i;
+}
+
+static int32_t item_count(const struct planner *p)
+{
+    return p->g->value_count + p->g->node_count * (NODE_MAX_SCRATCH + 1);
+}
+
+/* A store whose source is a state itself must read it before other stores change it: at its own place it makes a copy.
+ */
+static bool store_needs_copy(const struct graph *g, const struct graph_node *n)
+{
+    return n->kind == OP_STORE && g->value[base_of(g, n->in[1])].kind == VALUE_STATE;
+}
+
+static void fill_items(struct planner *p)
+{
+    const struct graph *g = p->g;
+    for (int32_t v = 1; v < g->value_count; v++) {
+        enum value_kind k = g->value[v].kind;
+        if (p->root[v] != v || (k != VALUE_INPUT && k != VALUE_MADE) || p->last[v] < 0)
+            continue;
+        p->items[v] = (struct place_item){ .bytes = padded(p->x, shape_count(&g->value[v].shape) * F32),
+                                           .first = p->first[v],
+                                           .last = p->last[v] };
+    }
+    for (int32_t step = 0; step < g->node_count; step++) {
+        const struct graph_node *n = &g->node[p->order[step]];
+        int64_t bytes[NODE_MAX_SCRATCH];
+        vk_node_scratch(p->x, g, n, bytes);
+        for (int i = 0; i < NODE_MAX_SCRATCH; i++)
+            p->items[scratch_item(p, step, i)] =
+                (struct place_item){ .bytes = padded(p->x, bytes[i]), .first = step, .last = step };
+        if (store_needs_copy(g, n))
+            p->items[scratch_item(p, step, NODE_MAX_SCRATCH)] = (struct place_item){
+                .bytes = padded(p->x, shape_count(&g->value[n->in[1]].shape) * F32), .first = 0, .last = step
+            };
+    }
+}
+
+static void planner_free(struct planner *p)
+{
+    free(p->order);
+    free(p->root);
+    free(p->shift);
+    free(p->first);
+    free(p->last);
+    free(p->items);
+}
+
+static void planner_open(struct planner *p, struct vk_exec *x, const struct graph *g)
+{
+    size_t values = (size_t)g->value_count + 1;
+    *p = (struct planner){ .x = x, .g = g };
+    p->order = xcalloc((size_t)g->node_count + 1, sizeof *p->order);
+    p->root = xcalloc(values, sizeof *p->root);
+    p->shift = xcalloc(values, sizeof *p->shift);
+    p->first = xcalloc(values, sizeof *p->first);
+    p->last = xcalloc(values, sizeof *p->last);
+    p->items = xcalloc((size_t)item_count(p) + 1, sizeof *p->items);
+    order_nodes(p);
+    find_roots(p);
+    find_lifetimes(p);
+    share_places(p);
+    fill_items(p);
+}
+
+/* ---- states ---- */
+
+static struct states *vk_states_open(struct exec *base)
+{
+    struct vk_states *s = xcalloc(1, sizeof *s);
+    s->x = (struct vk_exec *)base;
+    return &s->base;
+}
+
+static bool vk_states_clear(struct states *base, struct error *err)
+{
+    struct vk_states *s = (struct vk_states *)base;
+    for (int i = 0; i < s->count; i++)
+        if (!gpu_buffer_zero(s->slot[i].buffer, err))
+            return false;
+    return true;
+}
+
+static void vk_states_close(struct states *base)
+{
+    struct vk_states *s = (struct vk_states *)base;
+    for (int i = 0; i < s->count; i++)
+        gpu_buffer_free(&s->slot[i].buffer);
+    free(s->slot);
+    free(s);
+}
+
+static bool state_range(struct vk_states *s, const struct graph_value *v, struct gpu_range *to, struct error *err)
+{
+    int64_t bytes = padded(s->x, shape_count(&v->shape) * F32);
+    for (int i = 0; i < s->count; i++) {
+        if (s->slot[i].slot != v->slot)
+            continue;
+        if (!shape_equal(&s->slot[i].shape, &v->shape)) {
+            char had[96], has[96];
+            shape_text(&s->slot[i].shape, had, sizeof had);
+            shape_text(&v->shape, has, sizeof has);
+            return error_set(err, ERROR_INTERNAL, "state slot %d is %s in one graph and %s in another", v->slot, had,
+                             has);
+        }
+        *to = (struct gpu_range){ s->slot[i].buffer, 0, shape_count(&v->shape) * F32 };
+        return true;
+    }
+    struct gpu_buffer *b = gpu_buffer_new(s->x->gpu, bytes, err);
+    if (!b || !gpu_buffer_zero(b, err)) {
+        gpu_buffer_free(&b);
+        return error_wrap(err, "state slot %d", v->slot);
+    }
+    s->slot = xrealloc(s->slot, (size_t)(s->count + 1) * sizeof *s->slot);
+    s->slot[s->count++] = (struct state_slot){ v->slot, v->shape, b };
+    *to = (struct gpu_range){ b, 0, shape_count(&v->shape) * F32 };
+    return true;
+}
+
+/* ---- programs ---- */
+
+static void vk_program_free(struct program *base)
+{
+    struct vk_program *p = (struct vk_program *)base;
+    gpu_stream_free(&p->stream);
+    vk_weights_release(&p->held);
+    for (int i = 0; i < p->slab_count; i++)
+        gpu_buffer_free(&p->slab[i]);
+    free(p->slab);
+    free(p->range);
+    free(p->check);
+    free(p);
+}
+
+static bool make_slabs(struct vk_program *p, struct planner *plan, struct error *err)
+{
+    const struct gpu_info *about = gpu_about(p->x->gpu);
+    struct place_plan slabs;
+    if (!place(plan->items, item_count(plan), p->x->alignment, about->max_allocation_bytes, &slabs))
+        return error_set(err, ERROR_MEMORY, "the program's values do not fit buffers of %" PRId64 " bytes",
+                         about->max_allocation_bytes);
+    p->slab = xcalloc((size_t)slabs.slabs + 1, sizeof *p->slab);
+    for (int i = 0; i < slabs.slabs; i++) {
+        p->slab[i] = gpu_buffer_new(p->x->gpu, slabs.slab_bytes[i], err);
+        if (!p->slab[i] ||
+            !gpu_buffer_zero(p->slab[i], err)) /* inputs that were never written are zeros, as in plain C */
+            return error_wrap(err, "values of a program");
+        p->slab_count = i + 1;
+    }
+    return true;
+}
+
+static struct gpu_range item_range(const struct vk_program *p, const struct place_item *it)
+{
+    if (it->bytes == 0)
+        return (struct gpu_range){ 0 };
+    return (struct gpu_range){ p->slab[it->slab], it->offset, it->bytes };
+}
+
+/* Whether a weight is read by something else than the matrix kernels, which want it packed. */
+static bool read_plain(const struct vk_exec *x, const struct graph *g, int32_t base)
+{
+    for (int32_t i = 0; i < g->node_count; i++) {
+        const struct graph_node *n = &g->node[i];
+        struct pack_form f;
+        for (int k = 0; k < NODE_MAX_INPUTS; k++)
+            if (n->in[k] && base_of(g, n->in[k]) == base && !(k == 1 && vk_reads_packed(x, g, n, &f)))
+                return true;
+    }
+    return g->value[base].output;
+}
+
+static bool find_ranges(struct vk_program *p, struct planner *plan, struct vk_states *states, struct error *err)
+{
+    const struct graph *g = plan->g;
+    for (int32_t v = 1; v < g->value_count; v++) {
+        const struct graph_value *it = &g->value[v];
+        if (it->kind == VALUE_STATE) {
+            if (!state_range(states, it, &p->range[v], err))
+                return false;
+        } else if (it->kind == VALUE_WEIGHT) {
+            if (!read_plain(p->x, g, v))
+                continue;
+            if (!vk_weight_plain(p->x, it->weight, &p->range[v], err))
+                return false;
+            vk_weights_hold(p->x, &p->held, p->range[v].buffer);
+        } else if (plan->root[v] == v && plan->items[v].bytes > 0) {
+            p->range[v] = item_range(p, &plan->items[v]);
+        }
+    }
+    for (int32_t v = 1; v < g->value_count; v++) {
+        struct gpu_range root = p->range[plan->root[v]];
+        p->range[v] =
+            (struct gpu_range){ root.buffer, root.offset + plan->shift[v], shape_count(&g->value[v].shape) * F32 };
+    }
+    return true;
+}
+
+static bool keep_checks(struct vk_program *p, const struct graph *g, struct error *err)
+{
+    for (int32_t i = 0; i < g->node_count; i++) {
+        const struct graph_node *n = &g->node[i];
+        if (n->kind != OP_STORE)
+            continue;
+        const struct shape *state = &g->value[n->in[0]].shape, *rows = &g->value[n->in[1]].shape;
+        if (!n->in[2] && rows->dim[0] > state->dim[0])
+            return error_set(err, ERROR_INTERNAL, "%" PRId64 " rows do not fit state %d, which has %" PRId64,
+                             rows->dim[0], g->value[n->in[0]].slot, state->dim[0]);
+        if (!n->in[2] || g->value[base_of(g, n->in[2])].kind != VALUE_INPUT)
+            continue;
+        p->check = xrealloc(p->check, (size_t)(p->check_count + 1) * sizeof *p->check);
+        p->check[p->check_count++] = (struct at_check){ .input = base_of(g, n->in[2]),
+                                                        .rows = rows->dim[0],
+                                                        .state_rows = state->dim[0],
+                                                        .slot = g->value[n->in[0]].slot };
+    }
+    return true;
+}
+
+static bool record_all(struct vk_program *p, struct planner *plan, struct error *err)
+{
+    const struct graph *g = plan->g;
+    p->stream = gpu_stream_new(p->x->gpu, err);
+    if (!p->stream)
+        return false;
+    const struct recorder r = { p->x, g, p->range, p->stream, &p->held };
+    /* States that are stored elsewhere are set aside before anything changes. */
+    for (int32_t step = 0; step < g->node_count; step++) {
+        const struct graph_node *n = &g->node[plan->order[step]];
+        if (store_needs_copy(g, n)) {
+            struct gpu_range copy = item_range(p, &plan->items[scratch_item(plan, step, NODE_MAX_SCRATCH)]);
+            copy.bytes = p->range[n->in[1]].bytes;
+            gpu_stream_copy(p->stream, p->range[n->in[1]], copy);
+        }
+    }
+    for (int32_t step = 0; step < g->node_count; step++) {
+        const struct graph_node *n = &g->node[plan->order[step]];
+        struct gpu_range scratch[NODE_MAX_SCRATCH];
+        for (int i = 0; i < NODE_MAX_SCRATCH; i++)
+            scratch[i] = item_range(p, &plan->items[scratch_item(plan, step, i)]);
+        struct gpu_range original = p->range[n->in[1]];
+        if (store_needs_copy(g, n)) {
+            struct gpu_range copy = item_range(p, &plan->items[scratch_item(plan, step, NODE_MAX_SCRATCH)]);
+            copy.bytes = original.bytes;
+            p->range[n->in[1]] = copy;
+        }
+        bool ok = vk_record(&r, n, scratch, err);
+        p->range[n->in[1]] = original;
+        if (!ok)
+            return false;
+    }
+    return gpu_stream_finish(p->stream, err);
+}
+
+static struct program *vk_program_new(struct exec *base, const struct graph *g, struct states *states,
+                                      struct error *err)
+{
+    struct vk_program *p = xcalloc(1, sizeof *p);
+    struct planner plan;
+    p->x = (struct vk_exec *)base;
+    p->range = xcalloc((size_t)g->value_count + 1, sizeof *p->range);
+    planner_open(&plan, p->x, g);
+    bool ok = make_slabs(p, &plan, err) && find_ranges(p, &plan, (struct vk_states *)states, err) &&
+              keep_checks(p, g, err) && record_all(p, &plan, err);
+    planner_free(&plan);
+    if (!ok) {
+        vk_program_free(&p->base);
+        return NULL;
+    }
+    return &p->base;
+}
+
+static bool vk_program_write(struct program *base, int32_t index, const float *data, struct error *err)
+{
+    struct vk_program *p = (struct vk_program *)base;
+    for (int i = 0; i < p->check_count; i++)
+        if (p->check[i].input == index)
+            p->check[i].at = data[0];
+    struct gpu_range to = p->range[index];
+    return !to.buffer || gpu_buffer_write(to.buffer, to.offset, data, to.bytes, err);
+}
+
+static bool vk_program_run(struct program *base, struct error *err)
+{
+    struct vk_program *p = (struct vk_program *)base;
+    for (int i = 0; i < p->check_count; i++) {
+        const struct at_check *c = &p->check[i];
+        if (!(c->at >= 0.0f) || (double)c->at + (double)c->rows > (double)c->state_rows)
+            return error_set(err, ERROR_INTERNAL, "rows [%.0f, %.0f) do not fit state %d, which has %" PRId64,
+                             (double)c->at, (double)c->at + (double)c->rows, c->slot, c->state_rows);
+    }
+    return gpu_stream_submit(p->stream, err) && gpu_stream_wait(p->stream, RUN_TIMEOUT_MS, err);
+}
+
+static bool vk_program_read(struct program *base, int32_t index, float *data, struct error *err)
+{
+    struct vk_program *p = (struct vk_program *)base;
+    struct gpu_range from = p->range[index];
+    return gpu_buffer_read(from.buffer, from.offset, data, from.bytes, err);
+}
+
+/* ---- the executor ---- */
+
+static void vk_close(struct exec *base)
+{
+    struct vk_exec *x = (struct vk_exec *)base;
+    vk_weights_drop(x); /* all: programs are closed before their executor */
+    gpu_close(&x->gpu);
+    free(x);
+}
+
+static const char *vk_device_name(const struct exec *base)
+{
+    return ((const struct vk_exec *)base)->name;
+}
+
+static int64_t vk_bytes_used(const struct exec *base)
+{
+    return gpu_bytes_used(((const struct vk_exec *)base)->gpu);
+}
+
+static int64_t vk_bytes_peak(const struct exec *base)
+{
+    return gpu_bytes_peak(((const struct vk_exec *)base)->gpu);
+}
+
+static void vk_print_times(const struct exec *base)
+{
+    struct gpu_time t;
+    for (int i = 0; gpu_times(((const struct vk_exec *)base)->gpu, i, &t); i++)
+        if (t.calls > 0)
+            printf("%-24s %9.3f s %8" PRId64 " calls %9.1f us each\n", t.kernel, t.seconds, t.calls,
+                   1e6 * t.seconds / (double)t.calls);
+}
+
+static void vk_drop_weights(struct exec *base)
+{
+    vk_weights_drop((struct vk_exec *)base);
+}
+
+/* Texel buffers and shuffles win on software Vulkan, whose loads from storage buffers go lane by lane (research:
+ * kernels.md). */
+static bool choose_path(struct vk_exec *x, const char *wish, struct error *err)
+{
+    const struct gpu_info *i = gpu_about(x->gpu);
+    bool able = i->subgroup_shuffle && (i->subgroup_size == 4 || i->subgroup_size == 8 || i->subgroup_size == 16);
+    if (!wish || !*wish)
+        wish = getenv("SHOTLINE_LOAD_PATH");
+    if (!wish || !*wish || strcmp(wish, "auto") == 0)
+        x->texel = able && i->kind == GPU_SOFTWARE && i->max_texels >= 1 << 22;
+    else if (strcmp(wish, "storage") == 0)
+        x->texel = false;
+    else if (strcmp(wish, "texel") == 0 && able)
+        x->texel = true;
+    else
+        return error_set(err, ERROR_USAGE, "load path \"%s\": expected auto, storage%s", wish,
+                         able ? " or texel" : " (this device cannot do texel)");
+    x->lanes = i->subgroup_size;
+    return true;
+}
+
+struct exec *exec_open_vk(const struct exec_options *o, struct error *err)
+{
+    static const struct exec_calls calls = {
+        .close = vk_close,
+        .device_name = vk_device_name,
+        .bytes_used = vk_bytes_used,
+        .bytes_peak = vk_bytes_peak,
+        .print_times = vk_print_times,
+        .drop_weights = vk_drop_weights,
+        .states_open = vk_states_open,
+        .states_clear = vk_states_clear,
+        .states_close = vk_states_close,
+        .program_new = vk_program_new,
+        .program_free = vk_program_free,
+        .program_write = vk_program_write,
+        .program_run = vk_program_run,
+        .program_read = vk_program_read,
+    };
+    struct vk_exec *x = xcalloc(1, sizeof *x);
+    x->base.calls = &calls;
+    x->gpu = gpu_open(&(struct gpu_options){ .device = o->device,
+                                             .cache_dir = o->cache_dir,
+                                             .max_bytes = o->max_bytes,
+                                             .validate = o->validate,
+                                             .time_kernels = o->time_kernels },
+                      err);
+    if (!x->gpu || !choose_path(x, o->load_path, err)) {
+        vk_close(&x->base);
+        return NULL;
+    }
+    const struct gpu_info *i = gpu_about(x->gpu);
+    x->alignment = i->alignment > 64 ? i->alignment : 64;
+    x->max_range = i->max_range_bytes;
+    x->max_texels_bytes = i->max_texels * 16;
+    if (o->max_range_bytes > 0 && o->max_range_bytes < x->max_range)
+        x->max_range = o->max_range_bytes;
+    x->max_range = x->max_range / x->alignment * x->alignment;
+    snprintf(x->name, sizeof x->name, "%s, %s", i->name, i->driver);
+    return &x->base;
+}

@@ -1,0 +1,225 @@
+/* exec_vk_weights - weights on their way to the device: converted, packed and uploaded in bounded pieces, once per
+ * executor. */
+#include "common/nn/exec_vk_internal.h"
+
+#include "common/base/arena.h"
+#include "common/nn/exact_math.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define BLOCK_BYTES (32 << 20) /* small weights share buffers: devices bound the number of allocations */
+#define PIECE       (1 << 20)  /* elements converted at a time */
+
+struct weight_entry {
+    const void *data;
+    uint64_t print;        /* see fingerprint() */
+    struct pack_form form; /* all 0: plain */
+    struct gpu_range range;
+};
+
+struct weight_block {
+    struct gpu_buffer *buffer;
+    int64_t used;
+    int users; /* programs */
+    struct weight_block *next;
+};
+
+int64_t pack_groups(const struct pack_form *f)
+{
+    return (f->channels + f->unit - 1) / f->unit;
+}
+
+int64_t pack_panels(const struct pack_form *f)
+{
+    return (f->n + f->panel - 1) / f->panel;
+}
+
+int64_t pack_panel_bytes(const struct pack_form *f)
+{
+    return f->taps * pack_groups(f) * f->panel * f->unit * (int64_t)sizeof(float);
+}
+
+static bool same_form(const struct pack_form *a, const struct pack_form *b)
+{
+    return a->n == b->n && a->channels == b->channels && a->taps == b->taps && a->panel == b->panel &&
+           a->unit == b->unit;
+}
+
+/* Name, type and some of the bytes: an address alone would find the weight of a file that was mapped there before. */
+static uint64_t fingerprint(const struct weight *w)
+{
+    const uint8_t *bytes = w->data;
+    size_t size = (size_t)shape_count(&w->shape) * dtype_bytes(w->type);
+    size_t step = size / 64 + 1;
+    uint64_t h = 14695981039346656037ull + (uint64_t)w->type;
+    for (const char *c = w->name; *c; c++)
+        h = (h ^ (uint8_t)*c) * 1099511628211ull;
+    for (size_t i = 0; i < size; i += step)
+        h = (h ^ bytes[i]) * 1099511628211ull;
+    return h;
+}
+
+static bool find(const struct vk_exec *x, const struct weight *w, const struct pack_form *f, struct gpu_range *to)
+{
+    uint64_t print = fingerprint(w);
+    for (int i = 0; i < x->weight_count; i++)
+        if (x->weights[i].data == w->data && x->weights[i].print == print && same_form(&x->weights[i].form, f)) {
+            *to = x->weights[i].range;
+            return true;
+        }
+    return false;
+}
+
+static void keep(struct vk_exec *x, const struct weight *w, const struct pack_form *f, const struct gpu_range *range)
+{
+    if (x->weight_count == x->weight_room) {
+        x->weight_room = x->weight_room ? 2 * x->weight_room : 256;
+        x->weights = xrealloc(x->weights, (size_t)x->weight_room * sizeof *x->weights);
+    }
+    x->weights[x->weight_count++] = (struct weight_entry){ w->data, fingerprint(w), *f, *range };
+}
+
+/* Room in a shared block, or in one of its own for what is large. */
+static bool reserve(struct vk_exec *x, int64_t bytes, struct gpu_range *to, struct error *err)
+{
+    bytes = (bytes + x->alignment - 1) / x->alignment * x->alignment;
+    struct weight_block *b = x->blocks;
+    if (!b || b->used + bytes > gpu_buffer_bytes(b->buffer)) {
+        bool large = bytes > BLOCK_BYTES / 4;
+        b = xcalloc(1, sizeof *b);
+        b->buffer = gpu_buffer_new(x->gpu, large ? bytes : BLOCK_BYTES, err);
+        if (!b->buffer) {
+            free(b);
+            return false;
+        }
+        if (large && x->blocks) { /* the block that still has room stays in front */
+            b->next = x->blocks->next;
+            x->blocks->next = b;
+        } else {
+            b->next = x->blocks;
+            x->blocks = b;
+        }
+    }
+    *to = (struct gpu_range){ b->buffer, b->used, bytes };
+    b->used += bytes;
+    return true;
+}
+
+static void convert(float *to, const struct weight *w, int64_t first, int64_t count)
+{
+    const char *from = (const char *)w->data + (size_t)first * dtype_bytes(w->type);
+    dtype_to_f32(to, from, w->type, (size_t)count);
+    for (int64_t i = 0; i < count; i++)
+        to[i] = x_snap(to[i]);
+}
+
+bool vk_weight_plain(struct vk_exec *x, const struct weight *w, struct gpu_range *to, struct error *err)
+{
+    const struct pack_form plain = { 0 };
+    if (find(x, w, &plain, to))
+        return true;
+    int64_t count = shape_count(&w->shape);
+    if (!reserve(x, count * (int64_t)sizeof(float), to, err))
+        return error_wrap(err, "weight %s", w->name);
+    float *piece = xmalloc((size_t)(count < PIECE ? count : PIECE) * sizeof *piece);
+    bool ok = true;
+    for (int64_t at = 0; at < count && ok; at += PIECE) {
+        int64_t n = count - at < PIECE ? count - at : PIECE;
+        convert(piece, w, at, n);
+        ok = gpu_buffer_write(to->buffer, to->offset + at * (int64_t)sizeof(float), piece, n * (int64_t)sizeof(float),
+                              err);
+    }
+    free(piece);
+    if (ok)
+        keep(x, w, &plain, to);
+    return ok;
+}
+
+/* One panel: columns n0 .. n0 + panel of the matrix. */
+static void pack_panel(float *to, float *row, const struct weight *w, const struct pack_form *f, int64_t n0)
+{
+    int64_t groups = pack_groups(f), k = f->channels * f->taps;
+    memset(to, 0, (size_t)pack_panel_bytes(f));
+    for (int64_t c = 0; c < f->panel && n0 + c < f->n; c++) {
+        convert(row, w, (n0 + c) * k, k);
+        for (int64_t tap = 0; tap < f->taps; tap++)
+            for (int64_t channel = 0; channel < f->channels; channel++)
+                to[((tap * groups + channel / f->unit) * f->panel + c) * f->unit + channel % f->unit] =
+                    row[channel * f->taps + tap];
+    }
+}
+
+bool vk_weight_packed(struct vk_exec *x, const struct weight *w, const struct pack_form *f, struct gpu_range *to,
+                      struct error *err)
+{
+    if (find(x, w, f, to))
+        return true;
+    int64_t bytes = pack_panel_bytes(f);
+    if (!reserve(x, pack_panels(f) * bytes, to, err))
+        return error_wrap(err, "weight %s", w->name);
+    float *panel = xmalloc((size_t)bytes);
+    float *row = xmalloc((size_t)(f->channels * f->taps) * sizeof *row);
+    bool ok = true;
+    for (int64_t i = 0; i < pack_panels(f) && ok; i++) {
+        pack_panel(panel, row, w, f, i * f->panel);
+        ok = gpu_buffer_write(to->buffer, to->offset + i * bytes, panel, bytes, err);
+    }
+    free(panel);
+    free(row);
+    if (ok)
+        keep(x, w, f, to);
+    return ok;
+}
+
+void vk_weights_hold(struct vk_exec *x, struct weight_hold *h, const struct gpu_buffer *buffer)
+{
+    for (int i = 0; i < h->count; i++)
+        if (h->block[i]->buffer == buffer)
+            return;
+    struct weight_block *b = x->blocks;
+    while (b && b->buffer != buffer)
+        b = b->next;
+    if (!b)
+        return;
+    h->block = xrealloc(h->block, (size_t)(h->count + 1) * sizeof(struct weight_block *));
+    h->block[h->count++] = b;
+    b->users++;
+}
+
+void vk_weights_release(struct weight_hold *h)
+{
+    for (int i = 0; i < h->count; i++)
+        h->block[i]->users--;
+    free(h->block);
+    *h = (struct weight_hold){ 0 };
+}
+
+static void forget_block(struct vk_exec *x, const struct gpu_buffer *buffer)
+{
+    int kept = 0;
+    for (int i = 0; i < x->weight_count; i++)
+        if (x->weights[i].range.buffer != buffer)
+            x->weights[kept++] = x->weights[i];
+    x->weight_count = kept;
+}
+
+void vk_weights_drop(struct vk_exec *x)
+{
+    for (struct weight_block **link = &x->blocks; *link;) {
+        struct weight_block *b = *link;
+        if (b->users > 0) {
+            link = &b->next;
+            continue;
+        }
+        *link = b->next;
+        forget_block(x, b->buffer);
+        gpu_buffer_free(&b->buffer);
+        free(b);
+    }
+    if (x->weight_count == 0) {
+        free(x->weights);
+        x->weights = NULL;
+        x->weight_room = 0;
+    }
+}
