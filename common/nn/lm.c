@@ -26,11 +26,10 @@ struct lm_layer {
 /* A program feeds a fixed number of rows in front of a fixed number of cache rows; few sizes keep the programs few.
  * Rows that are not needed are padding: their cache rows are overwritten or masked later. */
 static const int row_sizes[] = { 1, 16, 64 };
-#define ROW_SIZES    3
-#define MOST_ROWS    64
-#define CACHE_SIZES  6 /* 0, 64, 256, 1024... and at last the whole cache */
-#define SMALL_CACHE  64
-#define CACHE_GROWTH 4
+#define ROW_SIZES   3
+#define MOST_ROWS   64
+#define CACHE_SIZES 10 /* 0, 64, 128... and at last the whole cache */
+#define SMALL_CACHE 64
 
 struct body {
     struct program *program; /* NULL: not made yet */
@@ -273,10 +272,15 @@ static bool make_head(struct lm *m, struct error *err)
 
 static void size_caches(struct lm *m)
 {
+    int64_t token_bytes = (int64_t)m->c.layers * 2 * m->c.kv_heads * m->c.head_dim * (int64_t)sizeof(float);
+    int64_t most = LM_CACHE_BYTES / token_bytes;
+
+    if (m->max_tokens <= 0)
+        m->max_tokens = most < 1 ? 1 : most > LM_MOST_TOKENS ? LM_MOST_TOKENS : (int)most;
     int whole = (m->max_tokens + ATTENTION_BLOCK - 1) / ATTENTION_BLOCK * ATTENTION_BLOCK;
 
     m->cache_sizes[m->cache_size_count++] = 0;
-    for (int size = SMALL_CACHE; size < whole && m->cache_size_count < CACHE_SIZES - 1; size *= CACHE_GROWTH)
+    for (int size = SMALL_CACHE; size < whole && m->cache_size_count < CACHE_SIZES - 1; size *= 2)
         m->cache_sizes[m->cache_size_count++] = size;
     m->cache_sizes[m->cache_size_count++] = whole;
 }
@@ -336,6 +340,11 @@ void lm_close(struct lm **lm)
 int lm_vocab_size(const struct lm *m)
 {
     return (int)m->c.vocab_size;
+}
+
+int lm_max_tokens(const struct lm *m)
+{
+    return m->max_tokens;
 }
 
 int lm_position(const struct lm *m)

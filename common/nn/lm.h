@@ -6,12 +6,16 @@
 
 struct lm;
 
-/* Loads DIR/config.json and DIR/model*.safetensors. The executor is borrowed. `max_tokens` bounds the KV cache. */
+/* Loads DIR/config.json and DIR/model*.safetensors. The executor is borrowed. `max_tokens` bounds the KV cache; 0: what
+ * a cache of LM_CACHE_BYTES holds, at most LM_MOST_TOKENS. */
+#define LM_CACHE_BYTES (1ll << 30)
+#define LM_MOST_TOKENS 16384
 struct lm *lm_open(const char *dir, struct exec *x, int max_tokens, struct error *err);
 void lm_close(struct lm **m);
 
 int lm_vocab_size(const struct lm *m);
-int lm_position(const struct lm *m); /* tokens in the cache */
+int lm_max_tokens(const struct lm *m);
+int lm_position(const struct lm *m);        /* tokens in the cache */
 void lm_rewind(struct lm *m, int position); /* forget all tokens from `position` on */
 
 /* Feeds `count` tokens behind the cache; logits of the LAST one go to logits[vocab]. logits may be NULL. */

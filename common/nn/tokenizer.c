@@ -288,6 +288,13 @@ static bool is_byte_piece(const struct vocab_entry *e, unsigned *byte)
     return e->size == 6 && sscanf(e->text, "<0x%2X>%n", byte, &used) == 1 && used == 6;
 }
 
+bool tokenizer_is_added(const struct tokenizer *t, int32_t id)
+{
+    if (id < 0 || id >= t->vocab.count || !t->vocab.entries[id].text)
+        return false;
+    return trie_find(t->added_names, t->vocab.entries[id].text, t->vocab.entries[id].size) == id;
+}
+
 bool tokenizer_decode(const struct tokenizer *t, int32_t id, struct str *text)
 {
     if (id < 0 || id >= t->vocab.count || !t->vocab.entries[id].text)
@@ -296,7 +303,7 @@ bool tokenizer_decode(const struct tokenizer *t, int32_t id, struct str *text)
     const struct vocab_entry *e = &t->vocab.entries[id];
     size_t mark = t->metaspace ? strlen(t->metaspace) : 0;
     unsigned byte;
-    if (trie_find(t->added_names, e->text, e->size) == id) {
+    if (tokenizer_is_added(t, id)) {
         str_append_bytes(text, e->text, e->size);
         return true;
     }

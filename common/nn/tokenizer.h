@@ -20,17 +20,24 @@ struct token_ids {
 void token_ids_push(struct token_ids *t, int32_t id);
 void token_ids_free(struct token_ids *t);
 
-/* Appends the ids of `text`, without special tokens added by a post-processor; added tokens inside the text are recognised. */
-bool tokenizer_encode(const struct tokenizer *t, const char *text, size_t size, struct token_ids *ids, struct error *err);
+/* Appends the ids of `text`, without special tokens added by a post-processor; added tokens inside the text are
+ * recognised. */
+bool tokenizer_encode(const struct tokenizer *t, const char *text, size_t size, struct token_ids *ids,
+                      struct error *err);
 
 /* Appends the bytes that `id` stands for (byte-level BPE: raw bytes; unigram: the piece with U+2581 as a space). */
 bool tokenizer_decode(const struct tokenizer *t, int32_t id, struct str *text);
 
-int32_t tokenizer_size(const struct tokenizer *t);                              /* ids are below this */
-int32_t tokenizer_find(const struct tokenizer *t, const char *token);           /* an added or vocabulary token by its written form, or -1 */
+int32_t tokenizer_size(const struct tokenizer *t); /* ids are below this */
+int32_t tokenizer_find(const struct tokenizer *t,
+                       const char *token); /* an added or vocabulary token by its written form, or -1 */
 
-/* Appends what the published pipelines give their tokenizer for a prompt: ftfy's usual repairs (curly quotes, full-width forms, ligatures, mojibake, NFC),
- * html unescaped twice, Unicode white space to single spaces, strip. Never fails; bytes that are no UTF-8 become U+FFFD. */
+/* Whether `id` is an added token: recognised in the text as a whole, and no part of ordinary words. */
+bool tokenizer_is_added(const struct tokenizer *t, int32_t id);
+
+/* Appends what the published pipelines give their tokenizer for a prompt: ftfy's usual repairs (curly quotes,
+ * full-width forms, ligatures, mojibake, NFC), html unescaped twice, Unicode white space to single spaces, strip. Never
+ * fails; bytes that are no UTF-8 become U+FFFD. */
 void prompt_clean(const char *prompt, struct str *to);
 
 #endif
