@@ -26,7 +26,7 @@ int command_fail(const struct error *err);
 
 /* The options of commands that speak to a farm that is already there. */
 struct farm_options {
-    const char *farm; /* NULL: $SHOTLINE_FARM, or the private farm of a render that runs now */
+    const char *farm; /* NULL: $SHOTLINE_FARM, else a render that runs now, else the default address */
     double timeout_s;
     bool json;
 };
@@ -40,7 +40,7 @@ struct farm_options {
       ARG_TEXT,                                                                                                        \
       &(o).farm,                                                                                                       \
       .value = "ADDRESS",                                                                                              \
-      .help = "ipc:///DIR or tcp://HOST:PORT [$SHOTLINE_FARM, else a render here]" },                                  \
+      .help = "ipc:///DIR or tcp://HOST:PORT [$SHOTLINE_FARM, else here]" },                                           \
         { 't', "timeout", ARG_NUMBER, &(o).timeout_s, 0.1, 3600, "S", "wait so long for an answer [10]", NULL },       \
     {                                                                                                                  \
         0, "json", ARG_FLAG, &(o).json, .help = "one JSON object per line"                                             \

@@ -1,7 +1,9 @@
 /* shotline - the client: from a campaign or a prompt to finished videos. */
 #include "client/commands.h"
 #include "client/local_farm.h"
+#include "common/base/file.h"
 #include "common/base/log.h"
+#include "common/wire/endpoint.h"
 
 #include <limits.h>
 #include <signal.h>
@@ -58,12 +60,15 @@ int command_fail(const struct error *err)
 
 struct session *command_connect(const struct farm_options *o, struct error *err)
 {
-    char private_farm[PATH_MAX];
+    char address[PATH_MAX];
     const char *farm = o->farm ? o->farm : getenv("SHOTLINE_FARM");
     if (!farm || !*farm) {
-        if (!local_farm_address_of(NULL, private_farm, sizeof private_farm, err))
+        /* A render that runs now, else where a coordinator of this user listens by default. */
+        if (!local_farm_address_of(NULL, address, sizeof address, err))
             return NULL;
-        farm = private_farm;
+        if (!file_is_dir(address + strlen("ipc://")))
+            endpoint_default_address(address, sizeof address);
+        farm = address;
     }
     return session_open(
         &(struct session_options){

@@ -46,13 +46,10 @@ struct process {
 
 static bool default_places(struct settings *s, struct error *err)
 {
-    const char *run = getenv("XDG_RUNTIME_DIR"), *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
 
     if (!s->listen) {
-        if (run && *run == '/')
-            snprintf(s->own_listen, sizeof s->own_listen, "ipc://%s/shotline", run);
-        else
-            snprintf(s->own_listen, sizeof s->own_listen, "ipc:///tmp/shotline-%u", (unsigned)getuid());
+        endpoint_default_address(s->own_listen, sizeof s->own_listen);
         s->listen = s->own_listen;
     }
     if (!s->state) {
@@ -194,7 +191,7 @@ static bool open_planner(struct process *p, const struct settings *s, struct err
         return error_wrap(err, "planner");
     if (!file_join(dir, sizeof dir, s->pack, "planner"))
         return error_set(err, ERROR_USAGE, "--pack: the path is too long");
-    planner = planner_open(dir, p->farm.grammar, p->exec, err);
+    planner = planner_open(dir, p->exec, farm_longest_ms(&p->farm), err);
     if (!planner)
         return error_wrap(err, "planner");
     p->planner = planner_thread_open(planner, err);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 /* A closing socket may still deliver its last words (a bye, a refusal), but not hold up the program. */
 #define LINGER_MS 300
@@ -64,6 +65,16 @@ bool endpoint_address(const char *base, enum conversation c, char *to, size_t ro
     }
     return error_set(err, ERROR_USAGE, "address \"%s\": expected ipc:///FOLDER or tcp://HOST:PORT (ports to 65533)",
                      base);
+}
+
+void endpoint_default_address(char *to, size_t room)
+{
+    const char *run = getenv("XDG_RUNTIME_DIR");
+
+    if (run && *run == '/')
+        snprintf(to, room, "ipc://%s/shotline", run);
+    else
+        snprintf(to, room, "ipc:///tmp/shotline-%u", (unsigned)getuid());
 }
 
 static bool is_loopback(const char *host)

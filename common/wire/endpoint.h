@@ -21,6 +21,9 @@ enum conversation { CONVERSATION_WORKERS, CONVERSATION_CLIENTS, CONVERSATION_BLO
  * tcp://HOST:PORT. */
 bool endpoint_address(const char *base, enum conversation c, char *to, size_t room, struct error *err);
 
+/* Where a farm of this user listens when nobody says otherwise: ipc:// in the runtime folder, else in /tmp. */
+void endpoint_default_address(char *to, size_t room);
+
 /* A peer of a bound endpoint; opaque bytes, compared whole. */
 struct peer {
     uint8_t size;

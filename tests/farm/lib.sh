@@ -3,7 +3,7 @@
 set -u
 shotline=$(realpath "$1")
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-golden=$here/../golden
+golden=$here/../golden/goldens
 work=$(mktemp -d /tmp/shotline-farm-XXXXXX)
 export HOME=$work/home
 unset XDG_STATE_HOME XDG_RUNTIME_DIR SHOTLINE_FARM
