@@ -178,7 +178,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_read),  cmocka_unit_test(hostile_headers_are_refused),
         cmocka_unit_test(header_length_is_checked), cmocka_unit_test(metadata_and_empty_tensors_are_fine),
-        cmocka_unit_test(broken_files_are_named),   cmocka_unit_test(corpus_is_survived),
+        cmocka_unit_test(broken_files_are_named),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
