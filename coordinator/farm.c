@@ -52,6 +52,11 @@ static bool store_listing(struct farm *f, struct error *err)
     return ok;
 }
 
+int64_t farm_longest_ms(const struct farm *f)
+{
+    return (4 * (int64_t)(f->pack.longest_shot - 1) + 1) * 1000 / f->pack.fps;
+}
+
 static bool read_pack(struct farm *f, struct error *err)
 {
     char planner[PATH_MAX];
@@ -60,9 +65,7 @@ static bool read_pack(struct farm *f, struct error *err)
         return false;
     if (!file_join(planner, sizeof planner, f->pack_dir, "planner"))
         return error_set(err, ERROR_USAGE, "%s: the path is too long", f->pack_dir);
-    /* What the painter draws at most bounds the planner's shots. */
-    int64_t longest_ms = (4 * (int64_t)(f->pack.longest_shot - 1) + 1) * 1000 / f->pack.fps;
-    f->grammar = grammar_open(planner, longest_ms, err);
+    f->grammar = grammar_open(planner, farm_longest_ms(f), err);
     f->ledger.keys = (struct key_context){ .pack = f->listing.digest, .version = KERNEL_SET_VERSION };
     return f->grammar && store_listing(f, err);
 }

@@ -78,6 +78,9 @@ struct farm_parts {
 bool farm_open(struct farm *f, const struct farm_parts *parts, int64_t now_ms, int64_t wall_ms, struct error *err);
 void farm_close(struct farm *f);
 
+/* The longest shot that the pack's painter can draw: it bounds the planner. */
+int64_t farm_longest_ms(const struct farm *f);
+
 /* One turn. False when the store failed: nothing was answered, and the process must end. */
 bool farm_turn(struct farm *f, int64_t now_ms, int64_t wall_ms, struct error *err);
 /* When the next turn is due even if nothing arrives. */

@@ -51,19 +51,23 @@ static void order_free(struct order *o)
     free(o);
 }
 
-static struct plan_answer *answer(struct planner *planner, const struct plan_order *o)
+static struct plan_answer *answer(struct planner_thread *t, const struct plan_order *o)
 {
     struct plan_answer *a = xcalloc(1, sizeof *a);
-    struct plan plan = { 0 };
     struct str text = { 0 };
 
     a->job = o->job;
     a->key = o->key;
-    if (planner_plan(planner, o->prompt, o->given, o->given_count, o->duration_ms, &plan, &a->why)) {
-        plan_write(&plan, &text);
+    if (planner_plan(t->planner,
+                     &(struct plan_request){ .prompt = o->prompt,
+                                             .duration_ms = o->duration_ms,
+                                             .cast = o->given,
+                                             .cast_count = o->given_count,
+                                             .cancel = &t->stop },
+                     &text, &a->why))
         a->plan = text.data;
-    }
-    plan_free(&plan);
+    else
+        str_free(&text);
     return a;
 }
 
@@ -76,7 +80,7 @@ static void *run(void *context)
         struct order *o = pointer;
 
         if (!atomic_load(&t->stop))
-            send_pointer(t->theirs, answer(t->planner, &o->order));
+            send_pointer(t->theirs, answer(t, &o->order));
         order_free(o);
     }
     return NULL;
