@@ -124,12 +124,14 @@ static void on_hello(struct farm *f, const struct peer *peer, const Shotline__Wo
         refuse(f, peer, name, reason);
         return;
     }
+    struct worker_address address = address_of(peer);
+    bool ping = fleet_at_address(&f->fleet, &address) != NULL; /* it only asks whether we are still there */
     struct worker *w = fleet_hello(&f->fleet,
                                    &(struct worker_hello){ .name = name,
                                                            .boot_id = h->boot_id.data,
                                                            .device = device,
                                                            .device_bytes = (int64_t)h->device_bytes,
-                                                           .address = address_of(peer) },
+                                                           .address = address },
                                    now_ms, &restarted);
     if (!w) {
         refuse(f, peer, name, "the farm is full");
@@ -137,8 +139,9 @@ static void on_hello(struct farm *f, const struct peer *peer, const Shotline__Wo
     }
     if (restarted)
         lose_tasks(f, w);
-    log_info("worker.hello", "worker=%" PRIu64 " name=\"%s\" device=\"%s\" restarted=%d", w->id.v, name, device,
-             restarted);
+    if (restarted || !ping)
+        log_info("worker.hello", "worker=%" PRIu64 " name=\"%s\" device=\"%s\" restarted=%d", w->id.v, name, device,
+                 restarted);
 
     struct arena arena = { 0 };
     Shotline__ToWorker m = SHOTLINE__TO_WORKER__INIT;
@@ -273,10 +276,13 @@ static bool on_done(struct farm *f, struct worker *w, const struct peer *peer, c
     struct task *t = ledger_task(&f->ledger, (struct task_id){ d->task });
     enum report report = t ? task_judge(t, w->id, (struct attempt){ d->attempt }) : REPORT_SUPERSEDED;
     struct task_output outputs[TASK_MAX_OUTPUTS];
-    struct digest missing[TASK_MAX_OUTPUTS];
+    struct digest missing[TASK_MAX_OUTPUTS], key;
     size_t missing_count;
     struct error fault;
 
+    /* A result that a worker kept from another farm may carry the numbers of a task of ours, but never its key. */
+    if (t && d->has_key && !(codec_digest(&key, &d->key) && digest_equal(&key, &t->key)))
+        report = REPORT_SUPERSEDED;
     if (report != REPORT_CURRENT) {
         if (report == REPORT_SUPERSEDED)
             log_info("task.superseded", "task=%" PRIu64 " attempt=%" PRIu32 " worker=%" PRIu64, d->task, d->attempt,

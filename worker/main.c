@@ -194,30 +194,24 @@ static int64_t device_bytes(const char *name)
 /* Opens the device and has it show that it computes the bytes that plain C computes. */
 static bool prove_device(struct device *d, struct error *err)
 {
-    struct exec *reference;
-    struct digest expected;
-    bool ok;
+    const struct digest expected = kernel_proof_reference();
+    char found_hex[DIGEST_HEX_ROOM], expected_hex[DIGEST_HEX_ROOM];
 
     d->ready = exec_open_vk(&d->options, err);
     if (!d->ready)
         return false;
     str_copy(d->name, sizeof d->name, exec_device_name(d->ready));
     d->bytes = device_bytes(d->name);
-    reference = exec_open_ref();
-    ok = kernel_proof(reference, &expected, err) && kernel_proof(d->ready, &d->proof, err);
-    exec_close(&reference);
-    if (ok && !digest_equal(&d->proof, &expected)) {
-        char found_hex[DIGEST_HEX_ROOM], expected_hex[DIGEST_HEX_ROOM];
-
-        digest_hex(&d->proof, found_hex);
-        digest_hex(&expected, expected_hex);
-        ok =
-            error_set(err, ERROR_DEVICE,
-                      "device \"%s\": its kernel proof is %.16s..., the reference's %.16s...: it computes other bytes, "
-                      "so it can do no exact work",
-                      d->name, found_hex, expected_hex);
-    }
-    return ok;
+    if (!kernel_proof(d->ready, &d->proof, err))
+        return error_wrap(err, "device \"%s\": kernel proof", d->name);
+    if (digest_equal(&d->proof, &expected))
+        return true;
+    digest_hex(&d->proof, found_hex);
+    digest_hex(&expected, expected_hex);
+    return error_set(err, ERROR_DEVICE,
+                     "device \"%s\": its kernel proof is %.16s..., the reference's %.16s...: it computes other bytes, "
+                     "so it can do no exact work",
+                     d->name, found_hex, expected_hex);
 }
 
 /* ---- work ---- */
