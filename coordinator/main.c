@@ -171,16 +171,6 @@ static bool find_pack_file(void *context, const struct digest *d, char *path, si
     return false;
 }
 
-/* What a device must show to get exact work: the digest of the kernel set, computed in plain C. */
-static bool prove_kernels(struct digest *proof, struct error *err)
-{
-    struct exec *reference = exec_open_ref();
-    bool ok = kernel_proof(reference, proof, err);
-
-    exec_close(&reference);
-    return ok || error_wrap(err, "kernel proof");
-}
-
 static bool open_planner(struct process *p, const struct settings *s, struct error *err)
 {
     struct planner *planner;
@@ -201,7 +191,6 @@ static bool open_planner(struct process *p, const struct settings *s, struct err
 
 static bool open_all(struct process *p, const struct settings *s, struct error *err)
 {
-    struct digest proof;
     char path[PATH_MAX], address[PATH_MAX];
 
     if (!pack_check_files(s->pack, true, err))
@@ -210,7 +199,7 @@ static bool open_all(struct process *p, const struct settings *s, struct error *
     if (p->lock < 0)
         return false;
     p->signals = open_signals(err);
-    if (p->signals < 0 || !prove_kernels(&proof, err))
+    if (p->signals < 0)
         return false;
     if (!file_join(path, sizeof path, s->state, "farm.db"))
         return error_set(err, ERROR_USAGE, "--state: the path is too long");
@@ -231,7 +220,7 @@ static bool open_all(struct process *p, const struct settings *s, struct error *
                                                    .blobs = p->blobs,
                                                    .workers = p->workers,
                                                    .clients = p->clients,
-                                                   .kernel_proof = proof },
+                                                   .kernel_proof = kernel_proof_reference() },
                              clock_now_ms(), clock_wall_ms(), err);
     if (!p->farm_open || !open_planner(p, s, err) ||
         !endpoint_address(s->listen, CONVERSATION_BLOBS, address, sizeof address, err))
