@@ -397,22 +397,31 @@ static bool read_all(struct tokenizer *t, struct json_reader *r)
     return read_model(t, r) && read_all_added(t, r);
 }
 
-struct tokenizer *tokenizer_open(const char *path, struct error *err)
+static struct tokenizer *from_json(json_t *json, const char *where, struct error *err)
 {
-    json_t *json = json_load(path, err);
-    if (!json)
-        return NULL;
-
     struct error inner = { 0 };
-    struct json_reader r = { .where = path, .err = &inner };
+    struct json_reader r = { .where = where, .err = &inner };
     struct tokenizer *t = xcalloc(1, sizeof *t);
+
     t->json = json;
     if (!read_all(t, &r)) {
-        bool named = str_starts(inner.text, path);
-        error_set(err, inner.kind, "%s%s%s", named ? "" : path, named ? "" : ": ", inner.text);
+        bool named = str_starts(inner.text, where);
+        error_set(err, inner.kind, "%s%s%s", named ? "" : where, named ? "" : ": ", inner.text);
         tokenizer_close(&t);
     }
     return t;
+}
+
+struct tokenizer *tokenizer_open(const char *path, struct error *err)
+{
+    json_t *json = json_load(path, err);
+    return json ? from_json(json, path, err) : NULL;
+}
+
+struct tokenizer *tokenizer_parse(const char *json, size_t size, const char *where, struct error *err)
+{
+    json_t *parsed = json_parse(json, size, where, err);
+    return parsed ? from_json(parsed, where, err) : NULL;
 }
 
 void tokenizer_close(struct tokenizer **tokenizer)

@@ -11,6 +11,8 @@ struct tokenizer;
 
 /* Reads a `tokenizer.json`. A model, normalizer or pre-tokenizer of an unknown type is an error that names it. */
 struct tokenizer *tokenizer_open(const char *path, struct error *err);
+/* The same from the file's bytes; `where` names them in messages. */
+struct tokenizer *tokenizer_parse(const char *json, size_t size, const char *where, struct error *err);
 void tokenizer_close(struct tokenizer **t);
 
 struct token_ids {
