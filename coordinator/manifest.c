@@ -87,10 +87,15 @@ static json_t *task_json(const struct task *t)
     for (uint32_t i = 0; i < t->input_count; i++)
         json_array_append_new(inputs, json_pack("{ss so}", "slot", input_slot_name(t->inputs[i].slot), "digest",
                                                 json_digest(&t->inputs[i].blob.digest)));
-    for (uint32_t i = 0; i < t->output_count; i++)
-        json_object_set_new(outputs, output_text(t->outputs[i].name),
-                            json_pack("{so sI}", "digest", json_digest(&t->outputs[i].blob.digest), "bytes",
-                                      (json_int_t)t->outputs[i].blob.bytes));
+    for (enum output_name n = OUTPUT_EMBEDDING; n <= OUTPUT_VIDEO;
+         n++) { /* in an order of ours, not of the worker's report */
+        const struct blob_ref *blob = task_find_output(t, n);
+
+        if (blob)
+            json_object_set_new(
+                outputs, output_text(n),
+                json_pack("{so sI}", "digest", json_digest(&blob->digest), "bytes", (json_int_t)blob->bytes));
+    }
     json_object_set_new(m, "params", task_params(t));
     json_object_set_new(m, "inputs", inputs);
     json_object_set_new(m, "outputs", outputs);
