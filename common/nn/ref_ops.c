@@ -282,23 +282,24 @@ WIDE static void attend_query(const struct attention_view *a, int64_t i, float *
         float s[ATTENTION_BLOCK] = { 0 }, p[ATTENTION_BLOCK];
         bool visible[ATTENTION_BLOCK], any = false;
         const float *block = a->turned + j0 * a->size;
+        for (int j = 0; j < ATTENTION_BLOCK; j++) {
+            visible[j] = j0 + j < end && (!a->mask || a->mask[j0 + j] != 0.0f);
+            any |= visible[j];
+        }
+        if (!any) /* most of a KV cache's blocks */
+            continue;
         for (int d = 0; d < a->size; d++)
             for (int j = 0; j < ATTENTION_BLOCK; j++)
                 s[j] = x_mac(s[j], q[d], block[d * ATTENTION_BLOCK + j]);
 
         float top = m;
         for (int j = 0; j < ATTENTION_BLOCK; j++) {
-            visible[j] = j0 + j < end && (!a->mask || a->mask[j0 + j] != 0.0f);
             s[j] = s[j] * a->scale;
             if (visible[j] && a->bias)
                 s[j] = s[j] + a->bias[i * a->keys + j0 + j];
-            if (visible[j]) {
-                any = true;
+            if (visible[j])
                 top = s[j] > top ? s[j] : top;
-            }
         }
-        if (!any)
-            continue;
         float c = x_snap(x_exp(m - top));
         for (int j = 0; j < ATTENTION_BLOCK; j++)
             p[j] = x_snap(x_exp(s[j] - top));
