@@ -21,6 +21,7 @@ struct planner {
     struct tokenizer *tokenizer;
     struct lm *lm;
     char *system;
+    int told_tokens;                /* of the system's message, which stays in the model's cache; 0: not fed yet */
     bool told;                      /* by the built-in text: a general model, which may think before it answers */
     struct text_token *text_tokens; /* only where the grammar has free texts */
     size_t text_token_count;
@@ -229,14 +230,36 @@ static bool check_prompt(struct run *r)
     return ok;
 }
 
+/* The system's message is the same in every request: it is fed once, and always by itself, so that the cache holds the
+ * same bits whatever was planned before. */
+static bool tell_system(struct run *r)
+{
+    struct planner *p = r->p;
+    struct token_ids ids = { 0 };
+    struct str text = { 0 };
+
+    lm_rewind(p->lm, p->told_tokens);
+    if (p->told_tokens > 0)
+        return true;
+    str_printf(&text, "<|im_start|>system\n%s<|im_end|>\n", p->system);
+    bool ok = encode(r, text.data, text.size, &ids) && lm_feed(p->lm, ids.ids, (int)ids.count, NULL, r->err);
+    if (ok)
+        p->told_tokens = lm_position(p->lm);
+    else
+        lm_rewind(p->lm, 0);
+    str_free(&text);
+    token_ids_free(&ids);
+    return ok;
+}
+
 static bool begin(struct run *r)
 {
     const struct plan_request *q = r->request;
     struct str chat = { 0 };
 
-    if (!check_prompt(r))
+    if (!check_prompt(r) || !tell_system(r))
         return false;
-    str_printf(&chat, "<|im_start|>system\n%s<|im_end|>\n<|im_start|>user\n", r->p->system);
+    str_append(&chat, "<|im_start|>user\n");
     append_words(&chat, q->prompt);
     str_append(&chat, "\nseconds: ");
     seconds_append(&chat, q->duration_ms);
@@ -391,7 +414,6 @@ bool planner_plan(struct planner *p, const struct plan_request *q, struct str *p
 
     if (!walk)
         return false;
-    lm_rewind(p->lm, 0);
     bool ok = begin(&r) && walk_grammar(&r, walk);
     if (ok && !plan_parse(&checked, text.data, text.size, p->grammar, q->duration_ms, err)) {
         err->kind = ERROR_INTERNAL;
