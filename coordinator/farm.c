@@ -78,6 +78,7 @@ bool farm_open(struct farm *f, const struct farm_parts *parts, int64_t now_ms, i
                         .workers = parts->workers,
                         .clients = parts->clients,
                         .kernel_proof = parts->kernel_proof,
+                        .planner = parts->planner,
                         .wall_ms = wall_ms,
                         .fleet = { .heartbeat_ms = FARM_HEARTBEAT_MS, .lease_ms = FARM_LEASE_MS } };
     f->ledger.find_result = find_result;

@@ -1,0 +1,394 @@
+/* links: shotline_coordinator_farm */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "tests/unit/farm_sim.h"
+
+static int setup(void **state)
+{
+    *state = sim_new();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct sim *s = *state;
+
+    sim_free(&s);
+    return 0;
+}
+
+#define PROMPT "a monster walks"
+
+/* From a prompt to a manifest, over the farm's real conversations. */
+static void a_prompt_becomes_a_video(void **state)
+{
+    struct sim *s = *state;
+    uint64_t id = sim_submit(s, 1, PROMPT, NULL, 9000, NULL);
+
+    assert_int_equal(id, 1);
+    int tasks = sim_work(s, 2, 1);
+    const Shotline__CampaignStatus *c = sim_status(s, id);
+    assert_int_equal(c->state, SHOTLINE__WORK_STATE__WORK_DONE);
+    assert_int_equal(c->tasks, tasks);
+    assert_int_equal(c->tasks_done, tasks);
+    assert_int_equal(c->busy_ms, 100 * tasks);
+    for (size_t i = 0; i < c->videos[0]->n_shots; i++) {
+        assert_int_equal(c->videos[0]->shots[i]->steps_done, c->videos[0]->shots[i]->steps);
+        assert_true(c->videos[0]->shots[i]->steps > 0);
+    }
+    char *manifest = sim_manifest(s, id);
+    assert_non_null(strstr(manifest, "\"plan_digest\""));
+    assert_non_null(strstr(manifest, "\"frames_digest\""));
+    free(manifest);
+}
+
+/* The same campaign gives the same manifest whoever works and in whatever order; a second time nobody works at all. */
+static void manifests_do_not_depend_on_who_worked(void **state)
+{
+    (void)state;
+    char *first = NULL;
+
+    for (int workers = 1; workers <= 4; workers++) {
+        struct sim *s = sim_new();
+        uint64_t id = sim_submit(s, (uint8_t)workers, PROMPT, NULL, 9000, NULL);
+
+        assert_true(sim_work(s, workers, (uint64_t)workers) > 5);
+        char *manifest = sim_manifest(s, id);
+        if (first)
+            assert_string_equal(manifest, first);
+        else
+            first = xstrdup(manifest);
+        free(manifest);
+
+        id = sim_submit(s, 100, PROMPT, NULL, 9000, NULL);
+        assert_int_equal(sim_work(s, workers, 1), 0);
+        manifest = sim_manifest(s, id);
+        assert_string_equal(manifest, first);
+        const Shotline__CampaignStatus *c = sim_status(s, id);
+        assert_int_equal(c->tasks_cached, c->tasks);
+        assert_int_equal(s->planner.asked, 1);
+        free(manifest);
+        sim_free(&s);
+    }
+    free(first);
+}
+
+/* Changing one shot of a plan renders that shot alone again. */
+static void one_changed_shot_is_rendered_alone(void **state)
+{
+    struct sim *s = *state;
+    static const char plan[] =
+        "{\"cast\":[{\"id\":\"A\",\"kind\":\"character\",\"phrase\":\"a red monster\"}],\"shots\":["
+        "{\"scene\":1,\"place\":\"forest\",\"light\":\"day\",\"size\":\"wide\",\"angle\":\"eye "
+        "level\",\"camera\":\"static\",\"actors\":["
+        "{\"cast\":\"A\",\"enters\":1,\"action\":\"standing\"}],\"duration\":3.0,\"transition\":\"cut\",\"match\":0},"
+        "{\"scene\":2,\"place\":\"beach\",\"light\":\"day\",\"size\":\"wide\",\"angle\":\"eye "
+        "level\",\"camera\":\"static\",\"actors\":["
+        "{\"cast\":\"A\",\"enters\":1,\"action\":\"%s\"}],\"duration\":3.0,\"transition\":\"cut\",\"match\":0}]}";
+    char text[1024];
+
+    snprintf(text, sizeof text, plan, "standing");
+    assert_int_equal(sim_submit(s, 1, NULL, text, 6000, NULL), 1);
+    /* two prompts, the negative one, the reference's phrase, the reference; per shot an anchor, two ranges and a
+     * decode; the stitch */
+    assert_int_equal(sim_work(s, 2, 1), 5 + 2 * 4 + 1);
+    snprintf(text, sizeof text, plan, "walking");
+    assert_int_equal(sim_submit(s, 2, NULL, text, 6000, NULL), 2);
+    assert_int_equal(sim_work(s, 2, 1), 1 + 4 + 1); /* its prompt, the shot, the stitch */
+    assert_int_equal(sim_status(s, 2)->state, SHOTLINE__WORK_STATE__WORK_DONE);
+}
+
+/* A report from a stale attempt is superseded, a repeat of the commit is answered, blobs must be there, and outputs
+ * complete. */
+static void only_whole_current_reports_commit(void **state)
+{
+    struct sim *s = *state;
+    struct sim_lease first, second;
+
+    sim_submit(s, 1, PROMPT, NULL, 3000, NULL);
+    sim_hello(s, "w0", 1, &sim_proof);
+    sim_ready(s, "w0");
+    assert_true(sim_lease(s, &first));
+
+    sim_done(s, "w0", first.task, first.attempt, false, 0);
+    assert_int_equal(sim_verdict(s), SHOTLINE__REPORT_VERDICT__REPORT_MISSING_BLOB);
+    s->now_ms += 3 * FARM_HEARTBEAT_MS; /* silent: lost */
+    sim_hello(s, "w1", 1, &sim_proof);
+    sim_ready(s, "w1");
+    assert_true(sim_lease(s, &second));
+    assert_int_equal(second.task, first.task);
+    assert_int_equal(second.attempt, first.attempt + 1);
+
+    sim_hello(s, "w0", 1, &sim_proof); /* the first one comes back with its result */
+    sim_done(s, "w0", first.task, first.attempt, true, 0);
+    assert_int_equal(sim_verdict(s), SHOTLINE__REPORT_VERDICT__REPORT_SUPERSEDED);
+    sim_done(s, "w0", second.task, second.attempt, true, 0); /* guessing the number does not help */
+    assert_int_equal(sim_verdict(s), SHOTLINE__REPORT_VERDICT__REPORT_SUPERSEDED);
+    assert_int_equal(sim_status(s, 1)->tasks_done, 0);
+
+    sim_done(s, "w1", second.task, second.attempt, true, 0);
+    assert_int_equal(sim_verdict(s), SHOTLINE__REPORT_VERDICT__REPORT_OK);
+    sim_done(s, "w1", second.task, second.attempt, true, 0);
+    assert_int_equal(sim_verdict(s), SHOTLINE__REPORT_VERDICT__REPORT_OK);
+    assert_int_equal(sim_status(s, 1)->tasks_done, 1);
+    assert_int_equal(sim_status(s, 1)->busy_ms, 100);
+
+    sim_ready(s, "w1");
+    assert_true(sim_lease(s, &second));
+    sim_done(s, "w1", second.task, second.attempt, true, OUTPUT_EMBEDDING);
+    assert_int_equal(sim_verdict(s), SHOTLINE__REPORT_VERDICT__REPORT_OK); /* taken as a failure of that worker */
+    assert_int_equal(sim_status(s, 1)->tasks_done, 1);
+}
+
+/* The coordinator dies between any two turns: nothing accepted is lost, running work is adopted, and the manifest is
+ * the same. */
+static void a_killed_coordinator_loses_nothing(void **state)
+{
+    struct sim *s = *state;
+    struct sim *undisturbed = sim_new();
+    uint64_t id = sim_submit(undisturbed, 1, PROMPT, NULL, 9000, NULL);
+
+    sim_work(undisturbed, 2, 3);
+    char *expected = sim_manifest(undisturbed, id);
+    sim_free(&undisturbed);
+
+    struct sim_lease l;
+    int adopted = 0;
+    id = sim_submit(s, 1, PROMPT, NULL, 9000, NULL);
+    for (int round = 0; round < 200; round++) {
+        sim_crash(s);
+        sim_open(s);
+        assert_int_equal(sim_submit(s, 1, PROMPT, NULL, 9000, NULL), id); /* the same token, the same campaign */
+        sim_hello(s, "w0", 1, &sim_proof);
+        sim_ready(s, "w0");
+        if (!sim_lease(s, &l))
+            break;
+        sim_crash(s); /* while the worker computes */
+        sim_open(s);
+        s->now_ms += FARM_LEASE_MS - 1;
+        sim_hello(s, "w0", 1, &sim_proof);
+        sim_heartbeat(s, "w0", l.task, l.attempt);
+        sim_turn(s);
+        s->now_ms += 2 * FARM_HEARTBEAT_MS;
+        sim_heartbeat(s, "w0", l.task, l.attempt);
+        sim_turn(s);
+        const struct task *t = ledger_task(&s->farm.ledger, (struct task_id){ l.task });
+        assert_int_equal(t->state, TASK_RUNNING);
+        assert_int_equal(t->attempt.v, l.attempt);
+        adopted++;
+        sim_done(s, "w0", l.task, l.attempt, true, 0);
+        if (round % 2) { /* the answer to the report is lost as well: it is said again */
+            sim_turn(s);
+            sim_crash(s);
+            sim_open(s);
+            sim_hello(s, "w0", 1, &sim_proof);
+            sim_done(s, "w0", l.task, l.attempt, true, 0);
+        }
+        assert_int_equal(sim_verdict(s), SHOTLINE__REPORT_VERDICT__REPORT_OK);
+    }
+    assert_true(adopted > 5);
+    char *manifest = sim_manifest(s, id);
+    assert_string_equal(manifest, expected);
+    free(manifest);
+    free(expected);
+}
+
+/* A worker that comes back as a new process has lost what it ran; one whose lease message was lost gets the same lease
+ * again. */
+static void lost_leases_are_found_again(void **state)
+{
+    struct sim *s = *state;
+    struct sim_lease first, again;
+
+    sim_submit(s, 1, PROMPT, NULL, 3000, NULL);
+    sim_hello(s, "w0", 1, &sim_proof);
+    sim_ready(s, "w0");
+    assert_true(sim_lease(s, &first));
+    sim_ready(s, "w0"); /* crossed with the lease: nothing new */
+    assert_false(sim_lease(s, &again));
+    s->now_ms += FARM_HEARTBEAT_MS;
+    sim_heartbeat(s, "w0", 0, 0);
+    sim_ready(s, "w0");
+    assert_true(sim_lease(s, &again));
+    assert_int_equal(again.task, first.task);
+    assert_int_equal(again.attempt, first.attempt);
+
+    Shotline__ToCoordinator bye = SHOTLINE__TO_COORDINATOR__INIT;
+    Shotline__WorkerBye b = SHOTLINE__WORKER_BYE__INIT;
+    bye.bye = &b;
+    sim_tell(s, "w0", &bye);
+    sim_turn(s);
+    sim_hello(s, "w0", 2, &sim_proof);
+    sim_ready(s, "w0");
+    assert_true(sim_lease(s, &again));
+    assert_int_equal(again.task, first.task);
+    assert_int_equal(again.attempt, first.attempt + 1);
+}
+
+/* A task that fails on as many workers as there are fails its video, with the worker's words on one line. */
+static void failures_fail_the_video_with_their_reason(void **state)
+{
+    struct sim *s = *state;
+    struct sim_lease l;
+    uint64_t id = sim_submit(s, 1, PROMPT, NULL, 3000, NULL), task = 0;
+
+    for (int i = 0; i < 2; i++) {
+        char name[] = { 'w', (char)('0' + i), 0 };
+
+        sim_hello(s, name, 1, &sim_proof);
+    }
+    sim_ready(s, "w0");
+    assert_true(sim_lease(s, &l));
+    task = l.task;
+    sim_failed(s, "w0", l.task, l.attempt, SHOTLINE__FAILURE_CLASS__FAILURE_WORKER);
+    sim_turn(s);
+    assert_int_equal(sim_status(s, id)->state, SHOTLINE__WORK_STATE__WORK_RUNNING);
+    sim_ready(s, "w1");
+    while (sim_lease(s, &l) && l.task != task) {
+        sim_done(s, l.worker, l.task, l.attempt, true, 0);
+        sim_ready(s, l.worker);
+    }
+    assert_int_equal(l.task, task);
+    assert_string_equal(l.worker, "w1"); /* never the one that failed */
+    sim_failed(s, "w1", l.task, l.attempt, SHOTLINE__FAILURE_CLASS__FAILURE_WORKER);
+    const Shotline__CampaignStatus *c = sim_status(s, id);
+    assert_int_equal(c->state, SHOTLINE__WORK_STATE__WORK_FAILED);
+    assert_non_null(strstr(c->videos[0]->reason, "the disk is full?"));
+    assert_null(strchr(c->videos[0]->reason, '\n'));
+}
+
+/* A device that computes other bytes is refused, and told why. */
+static void a_wrong_kernel_proof_is_refused(void **state)
+{
+    struct sim *s = *state;
+    struct digest wrong = { { 1 } };
+    char worker[32];
+
+    sim_hello(s, "w0", 1, &wrong);
+    sim_turn(s);
+    const Shotline__ToWorker *m = sim_next(s, worker);
+    assert_non_null(m->refused);
+    assert_non_null(strstr(m->refused->reason, "kernel proof"));
+    sim_ready(s, "w0");
+    sim_turn(s);
+    m = sim_next(s, worker);
+    assert_non_null(m->hello_again);
+}
+
+/* Cancelling tells the worker to stop, and its late result is superseded. */
+static void a_cancelled_campaign_stops_its_workers(void **state)
+{
+    struct sim *s = *state;
+    struct sim_lease l;
+    const Shotline__ToWorker *w;
+    Shotline__ToFarm m = SHOTLINE__TO_FARM__INIT;
+    Shotline__CancelRequest q = SHOTLINE__CANCEL_REQUEST__INIT;
+    bool told = false;
+
+    q.campaign = sim_submit(s, 1, PROMPT, NULL, 3000, NULL);
+    m.cancel = &q;
+    sim_hello(s, "w0", 1, &sim_proof);
+    sim_ready(s, "w0");
+    assert_true(sim_lease(s, &l));
+    assert_non_null(sim_ask(s, &m)->cancelled);
+    while ((w = sim_next(s, l.worker)))
+        told = told || (w->cancel && w->cancel->task == l.task && w->cancel->attempt == l.attempt);
+    assert_true(told);
+    sim_done(s, "w0", l.task, l.attempt, true, 0);
+    assert_int_equal(sim_verdict(s), SHOTLINE__REPORT_VERDICT__REPORT_SUPERSEDED);
+    assert_int_equal(sim_status(s, 1)->state, SHOTLINE__WORK_STATE__WORK_CANCELLED);
+    q.campaign = 99;
+    assert_int_equal(sim_ask(s, &m)->error->kind, SHOTLINE__FARM_ERROR_KIND__FARM_NOT_FOUND);
+}
+
+/* An output whose bytes are gone is made again before the task that needs it. */
+static void a_blob_that_is_gone_is_made_again(void **state)
+{
+    struct sim *s = *state;
+    struct sim_lease l;
+    uint64_t id = sim_submit(s, 1, PROMPT, NULL, 3000, NULL), text = 0;
+
+    sim_hello(s, "w0", 1, &sim_proof);
+    for (;;) { /* until the first task that has inputs */
+        sim_ready(s, "w0");
+        assert_true(sim_lease(s, &l));
+        const struct task *t = ledger_task(&s->farm.ledger, (struct task_id){ l.task });
+        if (t->input_count)
+            break;
+        text = l.task;
+        sim_done(s, "w0", l.task, l.attempt, true, 0);
+    }
+    const struct task *t = ledger_task(&s->farm.ledger, (struct task_id){ text });
+    assert_true(store_dir_remove(s->blobs, &t->outputs[0].blob.digest));
+    assert_int_equal(t->state, TASK_DONE);
+    sim_failed(s, "w0", l.task, l.attempt, SHOTLINE__FAILURE_CLASS__FAILURE_CANCELLED);
+    assert_true(sim_work(s, 2, 1) > 0);
+    assert_int_equal(sim_status(s, id)->state, SHOTLINE__WORK_STATE__WORK_DONE);
+    assert_true(ledger_task(&s->farm.ledger, (struct task_id){ text })->attempt.v >= 1);
+    assert_true(
+        store_dir_has(s->blobs, &ledger_task(&s->farm.ledger, (struct task_id){ text })->outputs[0].blob.digest));
+}
+
+/* Bad campaigns are refused by field, before anything is stored. */
+static void bad_campaigns_are_refused_by_field(void **state)
+{
+    struct sim *s = *state;
+    char refusal[512];
+
+    assert_int_equal(sim_submit(s, 1, "", NULL, 3000, refusal), 0);
+    assert_non_null(strstr(refusal, "videos[0]: prompt"));
+    assert_int_equal(sim_submit(s, 1, "bad \x01", NULL, 3000, refusal), 0);
+    assert_non_null(strstr(refusal, "videos[0]: prompt"));
+    assert_int_equal(sim_submit(s, 1, PROMPT, NULL, 999, refusal), 0);
+    assert_non_null(strstr(refusal, "videos[0]: duration"));
+    assert_int_equal(sim_submit(s, 1, PROMPT, NULL, 120001, refusal), 0);
+    assert_non_null(strstr(refusal, "videos[0]: duration"));
+    assert_int_equal(sim_submit(s, 1, PROMPT, "{}", 3000, refusal), 0);
+    assert_non_null(strstr(refusal, "either a prompt or a plan"));
+    assert_int_equal(sim_submit(s, 1, NULL, "{\"cast\":[]}", 3000, refusal), 0);
+    assert_non_null(strstr(refusal, "videos[0]: plan"));
+    assert_int_equal(s->farm.ledger.campaign_count, 0);
+}
+
+/* Bytes that are no message are dropped, and the farm goes on. */
+static void noise_is_dropped(void **state)
+{
+    struct sim *s = *state;
+
+    for (uint64_t i = 0; i < 300; i++) {
+        char bytes[64];
+        size_t size = (size_t)(rng_uniform(9, 0, i) * sizeof bytes);
+
+        for (size_t k = 0; k < size; k++)
+            bytes[k] = (char)(rng_uniform(9, 1 + i, k) * 256);
+        endpoint_push(i % 2 ? s->workers : s->clients, "noise", bytes, size);
+        sim_turn(s);
+    }
+    uint64_t id = sim_submit(s, 1, PROMPT, NULL, 3000, NULL);
+    assert_true(sim_work(s, 1, 1) > 0);
+    assert_int_equal(sim_status(s, id)->state, SHOTLINE__WORK_STATE__WORK_DONE);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(a_prompt_becomes_a_video),
+        cmocka_unit_test(manifests_do_not_depend_on_who_worked),
+        T(one_changed_shot_is_rendered_alone),
+        T(only_whole_current_reports_commit),
+        T(a_killed_coordinator_loses_nothing),
+        T(lost_leases_are_found_again),
+        T(failures_fail_the_video_with_their_reason),
+        T(a_wrong_kernel_proof_is_refused),
+        T(a_cancelled_campaign_stops_its_workers),
+        T(a_blob_that_is_gone_is_made_again),
+        T(bad_campaigns_are_refused_by_field),
+        T(noise_is_dropped),
+    };
+    setenv("SHOTLINE_LOG", "error", 1);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
