@@ -23,7 +23,7 @@ struct planner {
     int32_t *root;            /* by value: whose memory it uses */
     int64_t *shift;           /* by value: bytes into the root */
     int32_t *first, *last;    /* by root: steps in which it lives; last < first: never used */
-    struct place_item *items; /* values, then NODE_MAX_SCRATCH per step, then one state copy per step */
+    struct place_item *items; /* values, then NODE_MAX_SCRATCH per step */
 };
 
 static int32_t base_of(const struct graph *g, int32_t v)
@@ -177,19 +177,12 @@ static int64_t padded(const struct vk_exec *x, int64_t bytes)
 
 static int32_t scratch_item(const struct planner *p, int32_t step, int i)
 {
-    return p->g->value_count + step * (NODE_MAX_SCRATCH + 1) + i;
+    return p->g->value_count + step * NODE_MAX_SCRATCH + i;
 }
 
 static int32_t item_count(const struct planner *p)
 {
-    return p->g->value_count + p->g->node_count * (NODE_MAX_SCRATCH + 1);
-}
-
-/* A store whose source is a state itself must read it before other stores change it: at its own place it makes a copy.
- */
-static bool store_needs_copy(const struct graph *g, const struct graph_node *n)
-{
-    return n->kind == OP_STORE && g->value[base_of(g, n->in[1])].kind == VALUE_STATE;
+    return p->g->value_count + p->g->node_count * NODE_MAX_SCRATCH;
 }
 
 static void fill_items(struct planner *p)
@@ -210,10 +203,6 @@ static void fill_items(struct planner *p)
         for (int i = 0; i < NODE_MAX_SCRATCH; i++)
             p->items[scratch_item(p, step, i)] =
                 (struct place_item){ .bytes = padded(p->x, bytes[i]), .first = step, .last = step };
-        if (store_needs_copy(g, n))
-            p->items[scratch_item(p, step, NODE_MAX_SCRATCH)] = (struct place_item){
-                .bytes = padded(p->x, shape_count(&g->value[n->in[1]].shape) * F32), .first = 0, .last = step
-            };
     }
 }
 
@@ -405,29 +394,11 @@ static bool record_all(struct vk_program *p, struct planner *plan, struct error 
     if (!p->stream)
         return false;
     const struct recorder r = { p->x, g, p->range, p->stream, &p->held };
-    /* States that are stored elsewhere are set aside before anything changes. */
     for (int32_t step = 0; step < g->node_count; step++) {
-        const struct graph_node *n = &g->node[plan->order[step]];
-        if (store_needs_copy(g, n)) {
-            struct gpu_range copy = item_range(p, &plan->items[scratch_item(plan, step, NODE_MAX_SCRATCH)]);
-            copy.bytes = p->range[n->in[1]].bytes;
-            gpu_stream_copy(p->stream, p->range[n->in[1]], copy);
-        }
-    }
-    for (int32_t step = 0; step < g->node_count; step++) {
-        const struct graph_node *n = &g->node[plan->order[step]];
         struct gpu_range scratch[NODE_MAX_SCRATCH];
         for (int i = 0; i < NODE_MAX_SCRATCH; i++)
             scratch[i] = item_range(p, &plan->items[scratch_item(plan, step, i)]);
-        struct gpu_range original = p->range[n->in[1]];
-        if (store_needs_copy(g, n)) {
-            struct gpu_range copy = item_range(p, &plan->items[scratch_item(plan, step, NODE_MAX_SCRATCH)]);
-            copy.bytes = original.bytes;
-            p->range[n->in[1]] = copy;
-        }
-        bool ok = vk_record(&r, n, scratch, err);
-        p->range[n->in[1]] = original;
-        if (!ok)
+        if (!vk_record(&r, &g->node[plan->order[step]], scratch, err))
             return false;
     }
     return gpu_stream_finish(p->stream, err);

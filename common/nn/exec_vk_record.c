@@ -52,16 +52,22 @@ static int64_t least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* How many rows of `row_bytes` one dispatch may take, so that each next part starts aligned. 0: not even the fewest
- * fit. */
-static int64_t rows_per_part(const struct vk_exec *x, int64_t rows, int64_t row_bytes, int64_t limit_rows)
+/* Rows between which a part may be cut, so that the next one starts aligned: alignment / gcd(row_bytes, alignment). */
+static int64_t aligned_rows(const struct vk_exec *x, int64_t row_bytes)
 {
-    int64_t most = least(x->max_range / row_bytes, limit_rows);
+    int64_t step = x->alignment; /* a power of two */
+    while (step > 1 && row_bytes * (step / 2) % x->alignment == 0)
+        step /= 2;
+    return step;
+}
+
+/* How many rows one dispatch may take when rows of `a` and of `b` bytes are bound. 0: not even the fewest fit. */
+static int64_t rows_per_part(const struct vk_exec *x, int64_t rows, int64_t a, int64_t b, int64_t limit_rows)
+{
+    int64_t most = least(x->max_range / (a > b ? a : b), limit_rows);
     if (rows <= most)
         return rows;
-    int64_t step = x->alignment; /* alignment / gcd(row_bytes, alignment); alignment is a power of two */
-    while (step > 1 && (row_bytes * (step / 2)) % x->alignment == 0)
-        step /= 2;
+    int64_t step = aligned_rows(x, a) > aligned_rows(x, b) ? aligned_rows(x, a) : aligned_rows(x, b);
     return most / step * step;
 }
 
@@ -128,7 +134,8 @@ static bool elementwise(const struct recorder *r, const struct graph_node *n, st
     int64_t lanes = texel ? x->lanes : STORAGE_WORK;
     int64_t all = (count + unit - 1) / unit, width = broadcast ? cols / unit : lanes;
     int64_t rows = (all + width - 1) / width;
-    int64_t step = rows_per_part(x, rows, width * unit * F32, ROW_ITEMS * (int64_t)gpu_about(x->gpu)->max_groups[1]);
+    int64_t step = rows_per_part(x, rows, width * unit * F32, width * unit * F32,
+                                 ROW_ITEMS * (int64_t)gpu_about(x->gpu)->max_groups[1]);
     if (step <= 0)
         return too_large(err, n, width * unit * F32, x);
     for (int64_t row = 0; row < rows; row += step) {
@@ -171,7 +178,7 @@ static bool norm(const struct recorder *r, const struct graph_node *n, struct er
     int64_t rows = shape_rows(s), cols = shape_cols(s);
     bool texel = cols % 4 == 0 && fits_texels(x, rows * cols * F32);
     int64_t per_group = texel ? x->lanes : 4;
-    int64_t step = rows_per_part(x, rows, cols * F32, per_group * most_spread(x));
+    int64_t step = rows_per_part(x, rows, cols * F32, cols * F32, per_group * most_spread(x));
     if (step <= 0)
         return too_large(err, n, cols * F32, x);
     bool channel = n->kind == OP_CHANNEL_NORM;
@@ -211,10 +218,7 @@ static bool rope(const struct recorder *r, const struct graph_node *n, struct er
     bool texel = half % 4 == 0 && fits_texels(x, rows * cols * F32);
     int64_t lanes = texel ? x->lanes : STORAGE_WORK;
     int64_t steps = n->u.rope.heads * (texel ? half / 4 : half); /* of one row */
-    /* Parts of the tables must start aligned too. */
-    int64_t step = rows_per_part(x, rows, cols * F32, lanes * most_spread(x) / steps);
-    if (step < rows)
-        step = step / x->alignment * x->alignment;
+    int64_t step = rows_per_part(x, rows, cols * F32, half * F32, lanes * most_spread(x) / steps);
     if (step <= 0)
         return too_large(err, n, cols * F32, x);
     for (int64_t row = 0; row < rows; row += step) {
@@ -348,12 +352,9 @@ static int64_t most_copy_rows(const struct vk_exec *x)
 static bool copy_cols(const struct recorder *r, const struct graph_node *n, struct gpu_range from, struct gpu_range to,
                       int64_t rows, int64_t x_cols, int64_t y_cols, int64_t first, struct error *err)
 {
-    int64_t longer = x_cols > y_cols ? x_cols : y_cols;
-    int64_t step = rows_per_part(r->x, rows, longer * F32, most_copy_rows(r->x));
-    if (step < rows)
-        step = step / r->x->alignment * r->x->alignment; /* both sides' parts start aligned */
+    int64_t step = rows_per_part(r->x, rows, x_cols * F32, y_cols * F32, most_copy_rows(r->x));
     if (step <= 0)
-        return too_large(err, n, longer * F32, r->x);
+        return too_large(err, n, (x_cols > y_cols ? x_cols : y_cols) * F32, r->x);
     for (int64_t row = 0; row < rows; row += step) {
         int64_t here = least(step, rows - row);
         const struct strided c = { .rows = here,
@@ -474,9 +475,7 @@ static bool linear(const struct recorder *r, const struct graph_node *n,
     int64_t row_limit = 16 * (int64_t)gpu_about(x->gpu)->max_groups[0];
     if (m.form.unit == 4)
         row_limit = least(row_limit, x->max_texels_bytes / x_row);
-    int64_t step = rows_per_part(x, m.rows, m.form.unit == 4 || y_row > x_row ? y_row : x_row, row_limit);
-    if (step < m.rows)
-        step = step / x->alignment * x->alignment;
+    int64_t step = rows_per_part(x, m.rows, x_row, y_row, row_limit);
     if (step <= 0)
         return too_large(err, n, x_row > y_row ? x_row : y_row, x);
     int64_t panel_limit = (m.form.unit == 4 ? x->max_texels_bytes : x->max_range) / pack_panel_bytes(&m.form);
@@ -531,7 +530,7 @@ static bool conv(const struct recorder *r, const struct graph_node *n, const str
     cin = pack_groups(&f) * f.unit;
     int64_t in_frame = in->dim[1] * in->dim[2] * cin * F32, out_frame = out->dim[1] * out->dim[2];
     int64_t voxels = shape_rows(out), tile = texel ? (x->lanes < 16 ? 16 : x->lanes) : SHARED_TILE;
-    int64_t step = rows_per_part(x, voxels, cout * F32, tile * (int64_t)gpu_about(x->gpu)->max_groups[0]);
+    int64_t step = rows_per_part(x, voxels, cout * F32, cout * F32, tile * (int64_t)gpu_about(x->gpu)->max_groups[0]);
     if (step < voxels && step > out_frame) /* whole frames, so that no part reads more of x than it must */
         step = step / (out_frame * x->alignment) * out_frame * x->alignment > 0
                    ? step / (out_frame * x->alignment) * out_frame * x->alignment
@@ -543,7 +542,8 @@ static bool conv(const struct recorder *r, const struct graph_node *n, const str
         int64_t here = least(step, voxels - v);
         struct window win = frames_read(n, in, v / out_frame, (v + here - 1) / out_frame);
         while (!texel && win.count * in_frame > range_limit && here > out_frame) {
-            here = rows_per_part(x, voxels, cout * F32, here / 2); /* the storage kernel reads fewer frames at once */
+            here = rows_per_part(x, voxels, cout * F32, cout * F32,
+                                 here / 2); /* the storage kernel reads fewer frames at once */
             if (here <= 0)
                 break;
             win = frames_read(n, in, v / out_frame, (v + here - 1) / out_frame);
@@ -611,7 +611,7 @@ static bool attention(const struct recorder *r, const struct graph_node *n, stru
             largest = r->range[n->in[i]].bytes;
     bool texel = dims % 4 == 0 && (!n->in[3] || lk % 4 == 0) && fits_texels(x, largest) && 16 % x->lanes == 0;
     int64_t lanes = texel ? x->lanes : STORAGE_WORK;
-    int64_t step = rows_per_part(x, lq, width * F32, lanes * (int64_t)gpu_about(x->gpu)->max_groups[0]);
+    int64_t step = rows_per_part(x, lq, width * F32, width * F32, lanes * (int64_t)gpu_about(x->gpu)->max_groups[0]);
     int64_t others = 0; /* what is bound whole */
     for (int i = 1; i < 4; i++)
         if (n->in[i] && r->range[n->in[i]].bytes > others)
@@ -675,7 +675,7 @@ static bool interleave_time(const struct recorder *r, const struct graph_node *n
 {
     const struct shape *s = shape_at(r, n->in[0]);
     int64_t pixels = s->dim[1] * s->dim[2], wide = s->dim[3], narrow = wide / 2, frame = pixels * wide * F32;
-    int64_t step = rows_per_part(r->x, s->dim[0], frame, most_copy_rows(r->x) / pixels);
+    int64_t step = rows_per_part(r->x, s->dim[0], frame, frame, most_copy_rows(r->x) / pixels);
     if (step <= 0)
         return too_large(err, n, frame, r->x);
     for (int64_t t = 0; t < s->dim[0]; t += step)
