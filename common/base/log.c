@@ -19,10 +19,10 @@ static _Atomic(const char *) name_now;
 static int level_from_environment(void)
 {
     const char *want = getenv("SHOTLINE_LOG");
-    for (int i = 0; want && i <= LOG_ERROR; i++)
+    for (int i = 0; want && i <= LOG_LEVEL_ERROR; i++)
         if (strcmp(want, level_names[i]) == 0)
             return i;
-    return LOG_INFO;
+    return LOG_LEVEL_INFO;
 }
 
 void log_set_level(enum log_level level)

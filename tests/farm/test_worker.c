@@ -63,7 +63,7 @@ static int be_worker(const char *farm, const char *state)
     o.packs = o.blobs ? packs_open(packs, NULL, &err) : NULL;
     o.outbox = o.packs ? outbox_open(outbox, o.blobs, &err) : NULL;
     o.scratch_dir = scratch;
-    log_set_level(LOG_ERROR);
+    log_set_level(LOG_LEVEL_ERROR);
     ok = o.outbox && loop_run(&o, &stuck, &err);
     outbox_close(&o.outbox);
     packs_close(&o.packs);

@@ -75,7 +75,7 @@ static void talk(const Shotline__ToWorker *m)
                                               .settled = hook_settled };
     const struct result left = { .task = 1, .attempt = 1, .count = 1, .outputs = { { .name = "video" } } };
 
-    log_set_level(LOG_ERROR);
+    log_set_level(LOG_LEVEL_ERROR);
     agent = agent_new(&who, &hooks, 0);
     agent_restore(agent, &left, 0);
     if (m->lease) { /* one that holds the pack of the lease, so that the lease is looked at */

@@ -804,6 +804,6 @@ int main(void)
         TALK(a_result_message_is_checked),
     };
 
-    log_set_level(LOG_ERROR); /* what goes wrong here is meant to */
+    log_set_level(LOG_LEVEL_ERROR); /* what goes wrong here is meant to */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

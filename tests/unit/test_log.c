@@ -26,7 +26,7 @@ static void logged(char *to, size_t room, void (*say)(void))
 
 static void say_two(void)
 {
-    log_set_level(LOG_INFO);
+    log_set_level(LOG_LEVEL_INFO);
     log_set_name("worker-2");
     log_debug("hidden", "x=%d", 1);
     log_warn("task.failed", "task=%d reason=\"%s\"", 7, "two\nlines");

@@ -181,6 +181,6 @@ int main(void)
         ROOTED(what_is_no_result_is_removed),
     };
 
-    log_set_level(LOG_ERROR); /* the warnings are meant to come */
+    log_set_level(LOG_LEVEL_ERROR); /* the warnings are meant to come */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
