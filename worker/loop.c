@@ -12,6 +12,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#define CLOSE_MS 1000 /* for a task that stopped, and its device: the agent was patient before */
+
 struct loop {
     const struct loop_options *o;
     char address[256];
@@ -228,7 +230,7 @@ bool loop_run(const struct loop_options *o, bool *stuck, struct error *err)
         ok = error_set(err, ERROR_USAGE, "the coordinator at %s refused this worker: %s", o->farm,
                        agent_refusal(l.agent));
     endpoint_close(&l.endpoint);
-    *stuck = !runner_close(&l.runner, o->patience_ms);
+    *stuck = !runner_close(&l.runner, CLOSE_MS);
     courier_close(&l.courier);
     if (!*stuck)
         newsroom_close(&l.news);

@@ -157,7 +157,7 @@ static bool open_places(struct places *p, const char *state, struct error *err)
         !file_join(p->pipelines, sizeof p->pipelines, p->state, "pipelines") ||
         !file_join(lock, sizeof lock, p->state, "lock"))
         return error_set(err, ERROR_USAGE, "--state: the path is too long");
-    if (!file_make_dirs(p->state, 0700, err))
+    if (!file_make_dirs(p->state, 0700, err) || !file_make_dirs(p->pipelines, 0700, err))
         return error_wrap(err, "--state");
     p->lock_fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (p->lock_fd < 0)

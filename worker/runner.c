@@ -168,6 +168,14 @@ static void clear_scratch(struct runner *r)
         log_warn("runner.scratch", "reason=\"%s\"", why.text);
 }
 
+static const char *kind_name(const Shotline__TaskSpec *spec)
+{
+    const ProtobufCEnumValue *v =
+        spec ? protobuf_c_enum_descriptor_get_value(&shotline__task_kind__descriptor, (int)spec->kind) : NULL;
+
+    return v ? v->name : "unknown";
+}
+
 static void run_task(struct runner *r)
 {
     struct news n = { .kind = NEWS_DONE, .result = { .task = r->task, .attempt = r->attempt } };
@@ -175,7 +183,7 @@ static void run_task(struct runner *r)
     const Shotline__TaskSpec *spec =
         codec_unpack(&shotline__task_spec__descriptor, r->spec.data, r->spec.size, &arena, &n.why);
 
-    log_info("task.start", "task=%" PRIu64 " attempt=%" PRIu32 " kind=%d", r->task, r->attempt, spec ? spec->kind : 0);
+    log_info("task.start", "task=%" PRIu64 " attempt=%" PRIu32 " kind=%s", r->task, r->attempt, kind_name(spec));
     if (spec && run_spec(r, spec, &n.result, &n.why)) {
         log_info("task.done", "task=%" PRIu64 " attempt=%" PRIu32 " ms=%" PRId64, r->task, r->attempt,
                  n.result.busy_ms);
