@@ -203,7 +203,7 @@ struct store *store_open(const char *path, struct error *err)
     sqlite3_extended_result_codes(s->db, 1);
     /* Another process holding the file means that the lock on the state folder was bypassed: do not wait for it long.
      */
-    sqlite3_busy_timeout(s->db, 2000);
+    sqlite3_busy_timeout(s->db, 500);
     if (!check_integrity(s, err) || !migrate(s, err) ||
         !exec(s, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON", err))
         goto failed;

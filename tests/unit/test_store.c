@@ -1,0 +1,323 @@
+/* links: shotline_coordinator_farm */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "common/base/file.h"
+#include "coordinator/store.h"
+#include "tests/unit/farm_graph.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char dir[64], path[80];
+
+static int setup(void **state)
+{
+    (void)state;
+    strcpy(dir, "/tmp/shotline-store-XXXXXX");
+    if (!mkdtemp(dir))
+        return 1;
+    snprintf(path, sizeof path, "%s/farm.db", dir);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct error err;
+
+    (void)state;
+    return !file_remove_tree(dir, &err);
+}
+
+static struct store *must_open(void)
+{
+    struct error err = { 0 };
+    struct store *s = store_open(path, &err);
+
+    if (!s)
+        fail_msg("%s", err.text);
+    return s;
+}
+
+static void must_save(struct store *s, struct ledger *l, struct fleet *f)
+{
+    struct error err = { 0 };
+
+    if (!store_save(s, l, f, &err))
+        fail_msg("%s", err.text);
+}
+
+struct seen {
+    int campaigns, videos, tasks, workers;
+    struct stored_campaign campaign;
+    struct stored_video video;
+    struct stored_task task[G_TASKS];
+    char trouble[64], reason[64], name[64];
+};
+
+static bool see_campaign(void *context, const struct stored_campaign *row, struct error *err)
+{
+    struct seen *s = context;
+
+    (void)err;
+    s->campaigns++;
+    s->campaign = *row;
+    assert_int_equal(row->request_bytes, 5);
+    assert_memory_equal(row->request, "hello", 5);
+    return true;
+}
+
+static bool see_video(void *context, const struct stored_video *row, struct error *err)
+{
+    struct seen *s = context;
+
+    (void)err;
+    s->videos++;
+    s->video = *row;
+    strcpy(s->reason, row->reason);
+    return true;
+}
+
+static bool see_task(void *context, const struct stored_task *row, struct error *err)
+{
+    struct seen *s = context;
+
+    (void)err;
+    assert_true(row->position < G_TASKS);
+    s->tasks++;
+    s->task[row->position] = *row;
+    if (row->trouble)
+        strcpy(s->trouble, row->trouble);
+    return true;
+}
+
+static bool see_worker(void *context, struct worker_id id, const char *name, const uint8_t boot_id[16])
+{
+    struct seen *s = context;
+
+    assert_int_equal(boot_id[0], 3);
+    assert_int_equal(id.v, 1);
+    strcpy(s->name, name);
+    s->workers++;
+    return true;
+}
+
+static struct campaign *small_campaign(struct ledger *l)
+{
+    struct campaign *c = graph_campaign(l, 1, false);
+
+    c->request = xstrdup("hello");
+    c->request_bytes = 5;
+    return c;
+}
+
+/* Everything that was saved is read back, and ids are never given out twice. */
+static void what_is_saved_comes_back(void **state)
+{
+    (void)state;
+    struct ledger l = { 0 }, again = { 0 };
+    struct fleet f = { 0 }, fleet_again = { 0 };
+    struct store *s = must_open();
+    struct campaign *c = small_campaign(&l);
+    struct error err = { 0 };
+    bool restarted;
+
+    fleet_hello(&f, &(struct worker_hello){ .name = "w", .boot_id = (uint8_t[16]){ 3 }, .device = "d" }, 0, &restarted);
+    struct task *t = graph_lease(&l, c, 1, 0);
+    struct task_failure failure = {
+        .worker = { 1 }, .failure = FAILURE_WORKER, .reason = "disk", .able_workers = 3, .device_bytes = 9
+    };
+    task_failed(&l, t, &failure, 0);
+    graph_lease(&l, c, 2, 0);
+    must_save(s, &l, &f);
+    assert_false(ledger_dirty(&l));
+    assert_false(c->unsaved);
+    store_close(&s);
+
+    struct seen seen = { 0 };
+    s = must_open();
+    assert_true(store_each_worker(s, see_worker, &seen, &err));
+    assert_true(store_each_campaign(s, see_campaign, &seen, &err));
+    assert_true(store_each_video(s, c->id, see_video, &seen, &err));
+    assert_true(store_each_task(s, c->videos[0].id, see_task, &seen, &err));
+    assert_int_equal(seen.campaigns, 1);
+    assert_int_equal(seen.videos, 1);
+    assert_int_equal(seen.tasks, G_TASKS);
+    assert_int_equal(seen.workers, 1);
+    assert_string_equal(seen.name, "w");
+    assert_int_equal(seen.campaign.state, c->state);
+    assert_memory_equal(seen.campaign.token, c->token, 16);
+    assert_true(seen.video.has_graph);
+    assert_int_equal(seen.task[t->position].attempt.v, t->attempt.v);
+    assert_int_equal(seen.task[t->position].state, t->state);
+    assert_int_equal(seen.task[t->position].failed_count, 1);
+    assert_int_equal(seen.task[t->position].failed_on[0].v, 1);
+    assert_true(seen.task[t->position].has_key && digest_equal(&seen.task[t->position].key, &t->key));
+    assert_string_equal(seen.trouble, "disk");
+    assert_false(seen.task[G_STITCH].has_key);
+    assert_true(store_load_counters(s, &again, &fleet_again, &err));
+    assert_int_equal(again.last_campaign, l.last_campaign);
+    assert_int_equal(again.last_task, l.last_task);
+    assert_int_equal(fleet_again.last_id, 1);
+    store_close(&s);
+    fleet_free(&f);
+    ledger_free(&l);
+}
+
+/* A turn is whole or not at all: what was written before a crash, but not committed, is gone. */
+static void an_unfinished_turn_leaves_nothing(void **state)
+{
+    (void)state;
+    struct ledger l = { 0 };
+    struct fleet f = { 0 };
+    struct store *s = must_open();
+    struct error err = { 0 };
+    struct digest key = { { 1 } };
+    struct task_output out = { .name = OUTPUT_VIDEO, .blob = { .digest = { { 2 } }, .bytes = 7 } },
+                       found[TASK_MAX_OUTPUTS];
+
+    assert_true(store_put_result(s, &key, &out, 1, &err));
+    assert_true(store_put_plan(s, &key, "a plan", &err));
+    assert_int_equal(store_find_result(s, &key, found), 1);
+    store_close(&s); /* the crash */
+
+    s = must_open();
+    assert_int_equal(store_find_result(s, &key, found), 0);
+    assert_null(store_find_plan(s, &key));
+    assert_true(store_put_result(s, &key, &out, 1, &err));
+    assert_true(store_put_plan(s, &key, "a plan", &err));
+    must_save(s, &l, &f);
+    store_close(&s);
+
+    s = must_open();
+    assert_int_equal(store_find_result(s, &key, found), 1);
+    assert_int_equal(found[0].name, OUTPUT_VIDEO);
+    assert_int_equal(found[0].blob.bytes, 7);
+    assert_int_equal(found[0].blob.digest.bytes[0], 2);
+    char *plan = store_find_plan(s, &key);
+    assert_string_equal(plan, "a plan");
+    free(plan);
+    store_close(&s);
+}
+
+/* A forgotten campaign takes its videos and tasks with it. */
+static void a_forgotten_campaign_is_gone(void **state)
+{
+    (void)state;
+    struct ledger l = { 0 };
+    struct fleet f = { 0 };
+    struct store *s = must_open();
+    struct campaign *c = small_campaign(&l);
+    struct error err = { 0 };
+    struct seen seen = { 0 };
+    struct video_id video = c->videos[0].id;
+
+    must_save(s, &l, &f);
+    assert_true(store_forget_campaign(s, c->id, &err));
+    must_save(s, &l, &f);
+    assert_true(store_each_campaign(s, see_campaign, &seen, &err));
+    assert_true(store_each_task(s, video, see_task, &seen, &err));
+    assert_int_equal(seen.campaigns + seen.tasks, 0);
+    store_close(&s);
+    ledger_free(&l);
+}
+
+static void refused(const char *words)
+{
+    struct error err = { 0 };
+    struct store *s = store_open(path, &err);
+
+    assert_null(s);
+    if (!strstr(err.text, words) || !strstr(err.text, path))
+        fail_msg("expected \"%s\" and the path, found: %s", words, err.text);
+}
+
+/* Files that are no store of ours are refused with their name and the reason, and left as they are. */
+static void foreign_and_damaged_files_are_refused(void **state)
+{
+    (void)state;
+    struct error err;
+
+    assert_true(
+        file_write(path, "this is a letter to my aunt, and it is long enough to be none of SQLite's files", 79, &err));
+    refused("damaged or not a Shotline store");
+    unlink(path);
+
+    snprintf(path, sizeof path, "%s", dir); /* a folder */
+    refused("open");
+    snprintf(path, sizeof path, "%s/missing/farm.db", dir);
+    refused("open");
+    snprintf(path, sizeof path, "%s/farm.db", dir);
+
+    struct store *s = must_open();
+    struct ledger l = { 0 };
+    struct fleet f = { 0 };
+    for (int i = 0; i < 20; i++)
+        small_campaign(&l);
+    must_save(s, &l, &f);
+    store_close(&s);
+    ledger_free(&l);
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    size_t size;
+    char *bytes = file_read(path, (size_t)st.st_size, &size, &err);
+    assert_non_null(bytes);
+
+    char *worse = xmalloc(size);
+    memcpy(worse, bytes, size); /* scribble over the middle pages */
+    memset(worse + size / 2, 0x5a, size / 4);
+    assert_true(file_write(path, worse, size, &err));
+    refused("damaged");
+
+    memcpy(worse, bytes, size);
+    worse[63] = 9; /* user_version, big-endian, at 60 */
+    assert_true(file_write(path, worse, size, &err));
+    refused("version 9");
+
+    memcpy(worse, bytes, size);
+    memcpy(worse + 68, "ELSE", 4); /* application_id */
+    assert_true(file_write(path, worse, size, &err));
+    refused("another program");
+
+    assert_true(file_write(path, bytes, size, &err)); /* as it was: good again */
+    s = must_open();
+    store_close(&s);
+    free(worse);
+    free(bytes);
+}
+
+/* A full disk is an error that names the file, and the store does not pretend. */
+static void a_failed_write_is_told(void **state)
+{
+    (void)state;
+    struct ledger l = { 0 };
+    struct fleet f = { 0 };
+    struct store *s = must_open(), *other;
+    struct error err = { 0 };
+
+    small_campaign(&l);
+    other = must_open(); /* somebody else holds the write lock */
+    struct digest key = { { 1 } };
+    assert_true(store_put_plan(other, &key, "x", &err));
+    assert_false(store_save(s, &l, &f, &err));
+    assert_int_equal(err.kind, ERROR_IO);
+    assert_non_null(strstr(err.text, path));
+    assert_true(ledger_dirty(&l)); /* nothing was saved, and nothing says so */
+    store_close(&other);
+    store_close(&s);
+    ledger_free(&l);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(what_is_saved_comes_back),     T(an_unfinished_turn_leaves_nothing),
+        T(a_forgotten_campaign_is_gone), T(foreign_and_damaged_files_are_refused),
+        T(a_failed_write_is_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
