@@ -19,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/signalfd.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #define PATIENCE_MS 3000
@@ -216,27 +216,41 @@ static bool prove_device(struct device *d, struct error *err)
 
 /* ---- work ---- */
 
-/* Readable when the process is asked to end. To be called before any thread starts, so that all inherit the mask. */
-static int open_stop_signals(struct error *err)
-{
-    sigset_t set;
-    int fd;
+/* Any thread may be the one that a signal finds (drivers start threads of their own), so it only leaves a mark. */
+static volatile sig_atomic_t starting = 1;
+static int stop_event = -1;
 
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* a file limit is an error of write like any other */
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    fd = signalfd(-1, &set, SFD_CLOEXEC);
-    if (fd < 0)
-        error_set(err, ERROR_IO, "signalfd: %s", strerror(errno));
-    return fd;
+static void on_stop(int number)
+{
+    int saved = errno;
+    uint64_t one = 1;
+
+    (void)number;
+    if (starting)
+        _exit(0); /* nothing is begun, and a device may take long to open */
+    if (write(stop_event, &one, sizeof one) < 0) {
+        /* it is readable already */
+    }
+    errno = saved;
 }
 
-static bool work(const struct settings *s, const struct places *p, struct device *d, int stop_fd, bool *stuck,
-                 struct error *err)
+static bool catch_signals(struct error *err)
+{
+    struct sigaction action = { .sa_handler = on_stop, .sa_flags = SA_RESTART };
+
+    stop_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (stop_event < 0)
+        return error_set(err, ERROR_IO, "eventfd: %s", strerror(errno));
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file limit is an error of write like any other */
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+    return true;
+}
+
+static bool work(const struct settings *s, const struct places *p, struct device *d, bool *stuck, struct error *err)
 {
     struct store_dir *blobs = store_dir_open(p->blobs, s->cache_bytes, err);
     struct packs *packs = blobs ? packs_open(p->packs, s->pack, err) : NULL;
@@ -253,7 +267,7 @@ static bool work(const struct settings *s, const struct places *p, struct device
             .scratch_dir = p->scratch,
             .open_exec = open_exec,
             .context = d,
-            .stop_fd = stop_fd,
+            .stop_fd = stop_event,
             .patience_ms = PATIENCE_MS
         };
 
@@ -275,7 +289,6 @@ static bool run(struct settings *s, struct error *err)
     struct device device = { .options = { .device = s->device, .cache_dir = places.pipelines } };
     char host[80] = "worker", address[256];
     bool stuck = false, ok;
-    int stop_fd = open_stop_signals(err);
 
     if (s->name) {
         if (!str_copy(name, sizeof name, s->name) || !*name)
@@ -286,19 +299,18 @@ static bool run(struct settings *s, struct error *err)
     }
     s->name = name;
     log_set_name(name);
-    ok = stop_fd >= 0 && endpoint_address(s->farm, CONVERSATION_WORKERS, address, sizeof address, err) &&
+    ok = catch_signals(err) && endpoint_address(s->farm, CONVERSATION_WORKERS, address, sizeof address, err) &&
          open_places(&places, s->state, err) && prove_device(&device, err);
     if (ok) {
         log_info("worker.start", "device=\"%s\" device_bytes=%" PRId64 " farm=%s", device.name, device.bytes, s->farm);
-        ok = work(s, &places, &device, stop_fd, &stuck, err);
+        starting = 0;
+        ok = work(s, &places, &device, &stuck, err);
     }
     if (stuck) { /* its thread is inside the driver: nothing can be taken down under it */
         log_warn("worker.stuck", "reason=\"the task did not stop; the process ends without cleaning up\"");
         _exit(ok ? 0 : error_exit_code(err));
     }
     exec_close(&device.ready);
-    if (stop_fd >= 0)
-        close(stop_fd);
     if (places.lock_fd >= 0)
         close(places.lock_fd);
     if (ok)
