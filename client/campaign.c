@@ -129,15 +129,16 @@ static bool read_cast_member(struct campaign_reader *r, const struct config_node
     if (!config_text(image, &value, r->err))
         return false;
     const char *path = path_from(r, value);
-    /* Read now, so that a missing image is met before anything is sent; the farm judges whether it is a picture. */
+    /* Looked at now, so that a missing image is met before anything is sent. The farm decodes it. */
     struct error why;
     size_t size = 0;
     char *bytes = file_read(path, CAMPAIGN_LARGEST_IMAGE, &size, &why);
-    free(bytes);
     if (!bytes)
         return config_fail(image, r->err, "cannot read the reference image: %s", why.text);
-    if (size == 0)
-        return config_fail(image, r->err, "expected a picture, found an empty file: %s", path);
+    bool picture = size > 8 && (memcmp(bytes, "\x89PNG\r\n\x1a\n", 8) == 0 || memcmp(bytes, "\xff\xd8\xff", 3) == 0);
+    free(bytes);
+    if (!picture)
+        return config_fail(image, r->err, "expected a PNG or JPEG picture, found something else in %s", path);
     r->c->images[number] = path;
     return true;
 }

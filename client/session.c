@@ -83,7 +83,7 @@ const Shotline__FromFarm *session_ask(struct session *s, Shotline__ToFarm *reque
         if (s->options.alive && !s->options.alive(s->options.context, err))
             break;
         if (now_ms - start_ms >= timeout_ms) {
-            error_set(err, ERROR_UNREACHABLE, "%s: unreachable coordinator (no answer within %.0f s)", s->farm,
+            error_set(err, ERROR_UNREACHABLE, "%s: unreachable coordinator (no answer within %g s)", s->farm,
                       (double)timeout_ms / 1000);
             break;
         }

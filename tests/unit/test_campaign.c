@@ -25,7 +25,7 @@ static int setup(void **state)
         return -1;
     snprintf(path, sizeof path, "%s/monsters.cfg", dir);
     snprintf(file, sizeof file, "%s/mia.png", dir);
-    if (!file_write(file, "not a picture, which the farm will say", 38, &err))
+    if (!file_write(file, "\x89PNG\r\n\x1a\nand what the farm will judge", 36, &err))
         return -1;
     snprintf(file, sizeof file, "%s/empty.png", dir);
     if (!file_write(file, "", 0, &err))
@@ -247,7 +247,7 @@ static void mistakes_are_named(void **state)
         { "cast = ( { id = \"mia\"; kind = \"character\"; phrase = \"x\";\n image = \"none.png\"; } );\n" VIDEO,
           "2: cast[0].image: ", "cannot read the reference image" },
         { "cast = ( { id = \"mia\"; kind = \"character\"; phrase = \"x\"; image = \"empty.png\"; } );\n" VIDEO,
-          "1: cast[0].image: ", "empty file" },
+          "1: cast[0].image: ", "expected a PNG or JPEG picture" },
         { "@include \"/etc/passwd\"\n" VIDEO, "1: ", "@include is not allowed" },
         { "videos = ( { name = \"a\"; prompt = \"x\" }", "1: ", "syntax error" },
     };
