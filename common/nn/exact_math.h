@@ -15,10 +15,12 @@
 typedef uint32_t uint;
 static inline uint32_t x_bits(float x) { uint32_t u; memcpy(&u, &x, sizeof u); return u; }
 static inline float x_float(uint32_t u) { float x; memcpy(&x, &u, sizeof x); return x; }
+static inline float x_of_int(uint32_t u) { return (float)(int32_t)u; }
 #else
 #define PF precise float
 #define x_bits(x) floatBitsToUint(x)
 #define x_float(u) uintBitsToFloat(u)
+#define x_of_int(u) float(int(u)) /* the two's complement number in u, small enough to be exact */
 #endif
 
 /* +0 for |x| < 2^-51: keeps every later product out of the subnormal range. */
@@ -85,7 +87,7 @@ PF x_exp(float x)
     precise float t = c * 1.44269504088896341f;
     t = t + 12582912.0f;
     uint n = x_bits(t) - 0x4B400000u; /* the integer, two's complement */
-    t = t - 12582912.0f;
+    t = x_of_int(n); /* not t - 12582912: a compiler that forgets `precise` would fold the two away (seen in SwiftShader) */
     precise float r = t * 0.693145751953125f;
     r = c - r;
     precise float r2 = t * 1.42860682030941723212e-6f;
