@@ -131,8 +131,8 @@ static bool read_actor(struct reader *r, const json_t *item, struct plan_shot *s
 {
     static const char *const keys[] = { "cast", "enters", "action", NULL };
     struct plan_actor *a = &s->actors[s->actor_count];
-    const char *id;
-    int enters;
+    const char *id = NULL;
+    int enters = 0;
 
     snprintf(r->place, sizeof r->place, "shot %d: actor %d", shot_number, s->actor_count + 1);
     if (!only_keys(r, item, keys) || !read_text(r, item, "cast", &id) ||
