@@ -9,7 +9,7 @@ install_packages $PACKAGES_BUILD $PACKAGES_RUN
 
 echo "building"
 cmake --preset release >/dev/null
-cmake --build --preset release -- --quiet
+cmake --build --preset release --target shotline shotline-coordinator shotline-worker -- --quiet
 
 echo "rendering deploy/quickstart.cfg"
 build/release/client/shotline render deploy/quickstart.cfg -o out --workers 2 --state build/state

@@ -12,6 +12,11 @@ export LSAN_OPTIONS="suppressions=$PWD/tests/leaks.supp:print_suppressions=0"
 export ASAN_OPTIONS="detect_stack_use_after_return=1:strict_string_checks=1"
 export UBSAN_OPTIONS="print_stacktrace=1"
 
+# A second software Vulkan for the exact kernels. Where it cannot be had, its tests are skipped.
+tests/gpu/swiftshader.sh build/dev/swiftshader || echo "no SwiftShader here: its tests are skipped"
+mkdir -p build/asan/swiftshader
+cp build/dev/swiftshader/swiftshader.json build/asan/swiftshader/ 2>/dev/null
+
 total=0 failed=0 skipped=0
 run_preset() {
     local preset=$1 log=build/$1/tests.log
