@@ -106,10 +106,10 @@ static void any_prompt_gives_a_valid_plan(void **state)
     struct planner *p = must_open(folder, x);
     struct str text = { 0 };
 
-    for (size_t i = 0; i < 16; i++)
+    for (size_t i = 0; i < 8; i++)
         must_plan(p,
                   &(struct plan_request){ .prompt = prompts[i % 4],
-                                          .duration_ms = lengths[i / 4],
+                                          .duration_ms = lengths[(i + i / 4) % 4],
                                           .cast = mia,
                                           .cast_count = i & 1,
                                           .seed = i,
@@ -157,7 +157,7 @@ static void plain_qwen3_folder_plans_too(void **state)
     struct str text = { 0 };
 
     assert_true(planner_grammar(p)->fields[FIELD_PLACE].text);
-    for (uint64_t seed = 0; seed < 4; seed++)
+    for (uint64_t seed = 0; seed < 2; seed++)
         must_plan(p,
                   &(struct plan_request){ .prompt = "a cat in the snow",
                                           .duration_ms = 3500,
