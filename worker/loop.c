@@ -12,7 +12,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define CLOSE_MS 1000 /* for a task that stopped, and its device: the agent was patient before */
+#define CLOSE_MS 500 /* for a task that stopped, and its device: the agent was patient before */
 
 struct loop {
     const struct loop_options *o;
