@@ -3,6 +3,8 @@
 #include "common/base/file.h"
 #include "common/wire/endpoint.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -10,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -135,6 +139,48 @@ static void messages_go_both_ways_over_ipc(void **state)
     assert_true(file_remove_tree(folder, NULL));
 }
 
+/* A loopback port that nobody listens on now. */
+static int free_port(void)
+{
+    struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t size = sizeof a;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&a, size), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &size), 0);
+    close(fd);
+    return ntohs(a.sin_port);
+}
+
+static void a_port_is_taken_once(void **state)
+{
+    struct error err = { 0 };
+    struct endpoint *farm, *second, *worker;
+    struct message m;
+    char address[64];
+
+    (void)state;
+    snprintf(address, sizeof address, "tcp://127.0.0.1:%d", free_port());
+    farm = endpoint_bind(address, &err);
+    if (!farm)
+        fail_msg("%s", err.text);
+    second = endpoint_bind(address, &err);
+    assert_null(second);
+    assert_int_equal(err.kind, ERROR_IO);
+    assert_non_null(strstr(err.text, address));
+    worker = endpoint_connect(address, &err);
+    assert_non_null(worker);
+    assert_true(endpoint_send(worker, NULL, "hello", 5));
+    m = receive(farm);
+    assert_int_equal(m.size, 5);
+    assert_true(endpoint_send(farm, &m.peer, "welcome", 7));
+    m = receive(worker);
+    assert_int_equal(m.size, 7);
+    endpoint_close(&worker);
+    endpoint_close(&farm);
+}
+
 static void a_message_over_the_limit_does_not_arrive(void **state)
 {
     struct error err = { 0 };
@@ -182,6 +228,7 @@ int main(void)
         cmocka_unit_test(a_path_too_long_for_a_socket_is_misuse),
         cmocka_unit_test(only_loopback_and_ipc_are_bound_without_keys),
         cmocka_unit_test(messages_go_both_ways_over_ipc),
+        cmocka_unit_test(a_port_is_taken_once),
         cmocka_unit_test(a_message_over_the_limit_does_not_arrive),
     };
 
