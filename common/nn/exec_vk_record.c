@@ -177,7 +177,8 @@ static bool norm(const struct recorder *r, const struct graph_node *n, struct er
     const struct shape *s = shape_at(r, n->out);
     int64_t rows = shape_rows(s), cols = shape_cols(s);
     bool texel = cols % 4 == 0 && fits_texels(x, rows * cols * F32);
-    int64_t per_group = texel ? x->lanes : 4;
+    int64_t lanes = texel ? x->lanes : 4;
+    int64_t per_group = !texel ? 4 : lanes > 8 ? lanes / 8 : 1; /* rows; eight lanes of a subgroup share one */
     int64_t step = rows_per_part(x, rows, cols * F32, cols * F32, per_group * most_spread(x));
     if (step <= 0)
         return too_large(err, n, cols * F32, x);
@@ -193,7 +194,7 @@ static bool norm(const struct recorder *r, const struct graph_node *n, struct er
         };
         struct gpu_dispatch d = {
             .kernel = texel ? KERNEL_norm_f32_texel : KERNEL_norm_f32,
-            .spec = { (uint32_t)per_group,
+            .spec = { (uint32_t)lanes,
                       n->kind == OP_RMS_NORM     ? 0
                       : n->kind == OP_LAYER_NORM ? 1
                                                  : 2,
