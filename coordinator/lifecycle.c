@@ -316,6 +316,8 @@ bool task_readopt(struct ledger *l, struct task *t, struct worker_id worker, str
             return false;
     t->lease_until_ms = now_ms + lease_ms;
     t->seen = true;
+    if (t->losses) /* it was not lost after all */
+        t->losses--;
     task_set_state(l, t, TASK_RUNNING);
     return true;
 }

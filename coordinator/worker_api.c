@@ -407,7 +407,8 @@ void worker_api_tick(struct farm *f, int64_t now_ms)
 {
     struct worker *w;
 
-    while ((w = fleet_silent(&f->fleet, now_ms))) {
+    /* Nobody is silent as long as messages wait to be read. */
+    while (!f->again && (w = fleet_silent(&f->fleet, now_ms))) {
         log_warn("worker.lost", "worker=%" PRIu64 " name=\"%s\" silent_ms=%" PRId64, w->id.v, w->name,
                  now_ms - w->heard_ms);
         lose_tasks(f, w);
@@ -418,7 +419,7 @@ void worker_api_tick(struct farm *f, int64_t now_ms)
         for (uint32_t k = w->running_count; k-- > 0;) {
             struct task *t = ledger_task(&f->ledger, w->running[k]);
 
-            if (!t || !task_lease_over(t, now_ms))
+            if (!t || f->again || !task_lease_over(t, now_ms))
                 continue;
             log_warn("task.expired", "task=%" PRIu64 " attempt=%" PRIu32 " worker=%" PRIu64, t->id.v, t->attempt.v,
                      w->id.v);
