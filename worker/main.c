@@ -255,7 +255,7 @@ static bool work(const struct settings *s, const struct places *p, struct device
     struct store_dir *blobs = store_dir_open(p->blobs, s->cache_bytes, err);
     struct packs *packs = blobs ? packs_open(p->packs, s->pack, err) : NULL;
     struct outbox *outbox = packs ? outbox_open(p->outbox, blobs, err) : NULL;
-    bool ok = outbox != NULL;
+    bool ok = outbox && prove_device(d, err);
 
     if (ok) {
         struct loop_options o = {
@@ -271,7 +271,9 @@ static bool work(const struct settings *s, const struct places *p, struct device
             .patience_ms = PATIENCE_MS
         };
 
+        log_info("worker.start", "device=\"%s\" device_bytes=%" PRId64 " farm=%s", d->name, d->bytes, s->farm);
         randombytes_buf(o.who.boot_id, sizeof o.who.boot_id);
+        starting = 0;
         ok = loop_run(&o, stuck, err);
     }
     if (*stuck)
@@ -300,12 +302,7 @@ static bool run(struct settings *s, struct error *err)
     s->name = name;
     log_set_name(name);
     ok = catch_signals(err) && endpoint_address(s->farm, CONVERSATION_WORKERS, address, sizeof address, err) &&
-         open_places(&places, s->state, err) && prove_device(&device, err);
-    if (ok) {
-        log_info("worker.start", "device=\"%s\" device_bytes=%" PRId64 " farm=%s", device.name, device.bytes, s->farm);
-        starting = 0;
-        ok = work(s, &places, &device, &stuck, err);
-    }
+         open_places(&places, s->state, err) && work(s, &places, &device, &stuck, err);
     if (stuck) { /* its thread is inside the driver: nothing can be taken down under it */
         log_warn("worker.stuck", "reason=\"the task did not stop; the process ends without cleaning up\"");
         _exit(ok ? 0 : error_exit_code(err));

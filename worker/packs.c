@@ -40,7 +40,7 @@ struct packs *packs_open(const char *dir, const char *local, struct error *err)
         goto failed;
     if (local) {
         if (!pack_check_files(local, false, err) || !pack_list(&listing, local, err)) {
-            error_wrap(err, "pack %s", local);
+            error_wrap(err, "--pack");
             goto failed;
         }
         p->has_local = true;
