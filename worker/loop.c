@@ -227,7 +227,7 @@ bool loop_run(const struct loop_options *o, bool *stuck, struct error *err)
     while (ok && agent_state(l.agent) != AGENT_LEFT && agent_state(l.agent) != AGENT_REFUSED)
         ok = turn(&l, err);
     if (ok && agent_state(l.agent) == AGENT_REFUSED)
-        ok = error_set(err, ERROR_USAGE, "the coordinator at %s refused this worker: %s", o->farm,
+        ok = error_set(err, ERROR_INPUT, "the coordinator at %s refused this worker: %s", o->farm,
                        agent_refusal(l.agent));
     endpoint_close(&l.endpoint);
     *stuck = !runner_close(&l.runner, CLOSE_MS);
