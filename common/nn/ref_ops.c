@@ -252,67 +252,92 @@ WIDE static void linear(const float *x, const float *panels, const float *bias, 
     }
 }
 
+/* One head's keys and values, laid out for lanes: a block of keys side by side, a row of values filled up with zeros.
+ */
 struct attention_view {
-    const float *q, *k, *v, *bias, *mask; /* of one head; bias [Lq, Lk] */
-    int64_t q_step, k_step;               /* from row to row */
-    int64_t queries, keys, offset;        /* query i sees keys 0 .. offset + i */
-    int size;                             /* of a head */
+    const float *q, *bias, *mask; /* of this head; bias [Lq, Lk] */
+    int64_t q_step;               /* from row to row */
+    int64_t keys, offset;         /* query i sees keys 0 .. offset + i */
+    int size, chunks;             /* of a head; in lanes, rounded up */
     float scale;
     float *turned; /* keys, [blocks][size][ATTENTION_BLOCK] */
-    float *o;      /* [size] */
+    float *values; /* [keys][chunks * REF_LANES] */
 };
 
-static void turn_keys(const struct attention_view *a)
+_Static_assert(ATTENTION_BLOCK == REF_LANES, "a block of scores fills the lanes");
+
+static void lay_out(const struct attention_view *a, const float *k, const float *v, int64_t step)
 {
-    for (int64_t j = 0; j < (a->keys + ATTENTION_BLOCK - 1) / ATTENTION_BLOCK * ATTENTION_BLOCK; j++)
+    int64_t blocks = (a->keys + ATTENTION_BLOCK - 1) / ATTENTION_BLOCK, width = (int64_t)a->chunks * REF_LANES;
+    memset(a->turned, 0, (size_t)(blocks * ATTENTION_BLOCK * a->size) * sizeof *a->turned);
+    memset(a->values, 0, (size_t)(a->keys * width) * sizeof *a->values);
+    for (int64_t j = 0; j < a->keys; j++) {
         for (int d = 0; d < a->size; d++)
-            a->turned[(j / ATTENTION_BLOCK * a->size + d) * ATTENTION_BLOCK + j % ATTENTION_BLOCK] =
-                j < a->keys ? a->k[j * a->k_step + d] : 0.0f;
+            a->turned[(j / ATTENTION_BLOCK * a->size + d) * ATTENTION_BLOCK + j % ATTENTION_BLOCK] = k[j * step + d];
+        memcpy(a->values + j * width, v + j * step, (size_t)a->size * sizeof *v);
+    }
 }
 
-WIDE static void attend_query(const struct attention_view *a, int64_t i, float *y)
+/* o = snap(o * c), then o += p[j] * value j for the visible keys of a block, in order. */
+INLINE void add_values(const struct attention_view *a, const float *values, float c, const float *p,
+                       const bool *visible, float *o)
 {
-    float *restrict o = a->o;
+    for (int chunk = 0; chunk < a->chunks; chunk++) {
+        float *kept = o + chunk * REF_LANES;
+        lanes sum;
+        for (int d = 0; d < REF_LANES; d++)
+            kept[d] = x_snap(kept[d] * c);
+        lanes_load(&sum, kept);
+        for (int j = 0; j < ATTENTION_BLOCK; j++)
+            if (visible[j]) {
+                lanes v, product;
+                lanes_load(&v, values + ((int64_t)j * a->chunks + chunk) * REF_LANES);
+                product = p[j] * v;
+                sum = sum + product;
+            }
+        memcpy(kept, &sum, sizeof sum);
+    }
+}
+
+WIDE static void attend_query(const struct attention_view *a, int64_t i, float *o, float *y)
+{
     const float *q = a->q + i * a->q_step;
     int64_t end = a->keys < a->offset + i + 1 ? a->keys : a->offset + i + 1;
     float m = -1e30f, l = 0.0f;
 
-    memset(o, 0, (size_t)a->size * sizeof *o);
+    memset(o, 0, (size_t)a->chunks * sizeof(lanes));
     for (int64_t j0 = 0; j0 < end; j0 += ATTENTION_BLOCK) {
-        float s[ATTENTION_BLOCK] = { 0 }, p[ATTENTION_BLOCK];
+        float s[ATTENTION_BLOCK], p[ATTENTION_BLOCK], top = m;
         bool visible[ATTENTION_BLOCK], any = false;
         const float *block = a->turned + j0 * a->size;
+        lanes dot = { 0 };
+        for (int d = 0; d < a->size; d++) {
+            lanes k, product;
+            lanes_load(&k, block + (int64_t)d * ATTENTION_BLOCK);
+            product = q[d] * k;
+            dot = dot + product;
+        }
+        memcpy(s, &dot, sizeof s);
+
         for (int j = 0; j < ATTENTION_BLOCK; j++) {
             visible[j] = j0 + j < end && (!a->mask || a->mask[j0 + j] != 0.0f);
-            any |= visible[j];
-        }
-        if (!any) /* most of a KV cache's blocks */
-            continue;
-        for (int d = 0; d < a->size; d++)
-            for (int j = 0; j < ATTENTION_BLOCK; j++)
-                s[j] = x_mac(s[j], q[d], block[d * ATTENTION_BLOCK + j]);
-
-        float top = m;
-        for (int j = 0; j < ATTENTION_BLOCK; j++) {
             s[j] = s[j] * a->scale;
             if (visible[j] && a->bias)
                 s[j] = s[j] + a->bias[i * a->keys + j0 + j];
-            if (visible[j])
+            if (visible[j]) {
+                any = true;
                 top = s[j] > top ? s[j] : top;
+            }
         }
+        if (!any)
+            continue;
         float c = x_snap(x_exp(m - top));
         for (int j = 0; j < ATTENTION_BLOCK; j++)
             p[j] = x_snap(x_exp(s[j] - top));
         l = x_snap(l * c);
-        for (int d = 0; d < a->size; d++)
-            o[d] = x_snap(o[d] * c);
         for (int j = 0; j < ATTENTION_BLOCK; j++)
-            if (visible[j]) {
-                const float *v = a->v + (j0 + j) * a->k_step;
-                l = l + p[j];
-                for (int d = 0; d < a->size; d++)
-                    o[d] = x_mac(o[d], p[j], v[d]);
-            }
+            l = visible[j] ? l + p[j] : l;
+        add_values(a, a->values + j0 * a->chunks * REF_LANES, c, p, visible, o);
         m = top;
     }
     float r = x_recip(l);
@@ -323,29 +348,29 @@ WIDE static void attend_query(const struct attention_view *a, int64_t i, float *
 static void attention(const struct graph_node *n, const float *const *in, const struct shape *const *shape, float *y)
 {
     int heads = n->u.attention.heads, group = heads / n->u.attention.kv_heads, size = n->u.attention.head_dim;
+    int64_t queries = shape[0]->dim[0], keys = shape[1]->dim[0], step = shape[1]->dim[1];
+    int64_t blocks = (keys + ATTENTION_BLOCK - 1) / ATTENTION_BLOCK;
     struct attention_view a = { .q_step = shape[0]->dim[1],
-                                .k_step = shape[1]->dim[1],
-                                .queries = shape[0]->dim[0],
-                                .keys = shape[1]->dim[0],
+                                .keys = keys,
+                                .offset = in[5] ? (int64_t)in[5][0] : keys,
                                 .mask = in[4],
                                 .size = size,
+                                .chunks = (size + REF_LANES - 1) / REF_LANES,
                                 .scale = n->u.attention.scale };
-    int64_t blocks = (a.keys + ATTENTION_BLOCK - 1) / ATTENTION_BLOCK;
-    a.offset = in[5] ? (int64_t)in[5][0] : a.keys;
+    float *o = xmalloc((size_t)a.chunks * sizeof(lanes));
     a.turned = xmalloc((size_t)(blocks * ATTENTION_BLOCK * size) * sizeof(float));
-    a.o = xmalloc((size_t)size * sizeof(float));
+    a.values = xmalloc((size_t)(keys * a.chunks) * sizeof(lanes));
     for (int h = 0; h < heads; h++) {
         a.q = in[0] + h * size;
-        a.k = in[1] + h / group * size;
-        a.v = in[2] + h / group * size;
-        a.bias = in[3] ? in[3] + h * a.queries * a.keys : NULL;
+        a.bias = in[3] ? in[3] + h * queries * keys : NULL;
         if (h % group == 0)
-            turn_keys(&a);
-        for (int64_t i = 0; i < a.queries; i++)
-            attend_query(&a, i, y + i * a.q_step + h * size);
+            lay_out(&a, in[1] + h / group * size, in[2] + h / group * size, step);
+        for (int64_t i = 0; i < queries; i++)
+            attend_query(&a, i, o, y + i * a.q_step + h * size);
     }
+    free(o);
     free(a.turned);
-    free(a.o);
+    free(a.values);
 }
 
 /* ---- convolution ---- */
