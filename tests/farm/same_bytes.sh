@@ -32,6 +32,7 @@ while kill -0 $client_pid 2>/dev/null; do
     victim=$("$shotline" workers --json --timeout 1 2>/dev/null |
         sed -nE 's/.*"name":"(worker-[0-9])".*"running":"denoise.*/\1/p' | head -n 1)
     [ -n "$victim" ] && kill -9 "$(pgrep -P $client_pid -f -- "--name $victim")" && break
+    sleep 0.05
 done
 [ -n "$victim" ] || fail "no worker was seen in the middle of a denoise task"
 wait $client_pid || fail "render with a killed worker: $(cat "$work/killed.err")"
