@@ -203,28 +203,43 @@ void worker_measure(struct worker *w, enum task_kind k, double units, int64_t ms
 {
     if (units <= 0 || ms <= 0)
         return;
-    double measured = (double)ms / units;
-    /* The first task of a kind also loads weights and builds pipelines; halving the old makes that wear off soon. */
-    w->ms_per_unit[k] = w->ms_per_unit[k] > 0 ? (w->ms_per_unit[k] + measured) / 2 : measured;
+    uint32_t n = w->measures[k]++;
+    if (n)
+        w->recent_ms[k][(n - 1) % WORKER_RECENT] = (double)ms / units;
+    else
+        w->cold_ms[k] = (double)ms / units;
+}
+
+/* The best of late: whatever else a machine does only makes it slower. 0: not measured. */
+static double warm_ms(const struct worker *w, enum task_kind k)
+{
+    double best = 0;
+
+    for (uint32_t i = 0; i < WORKER_RECENT; i++)
+        if (w->recent_ms[k][i] > 0 && (!(best > 0) || w->recent_ms[k][i] < best))
+            best = w->recent_ms[k][i];
+    return best;
 }
 
 static double fleet_mean(const struct fleet *f, enum task_kind k)
 {
-    double sum = 0;
-    int measured = 0;
+    double warm = 0, cold = 0;
+    int warm_count = 0, cold_count = 0;
 
-    for (size_t i = 0; i < f->count; i++)
-        if (f->workers[i]->ms_per_unit[k] > 0) {
-            sum += f->workers[i]->ms_per_unit[k];
-            measured++;
-        }
-    return measured ? sum / measured : 0;
+    for (size_t i = 0; i < f->count; i++) {
+        double ms = warm_ms(f->workers[i], k);
+
+        warm += ms;
+        warm_count += ms > 0;
+        cold += f->workers[i]->cold_ms[k];
+        cold_count += f->workers[i]->cold_ms[k] > 0;
+    }
+    return warm_count ? warm / warm_count : cold_count ? cold / cold_count : 0;
 }
 
 double fleet_ms_per_unit(const struct fleet *f, const struct worker *w, enum task_kind k)
 {
-    if (w && w->ms_per_unit[k] > 0)
-        return w->ms_per_unit[k];
-    double mean = fleet_mean(f, k);
+    double own = w ? warm_ms(w, k) : 0, mean = own > 0 ? own : fleet_mean(f, k);
+
     return mean > 0 ? mean : fleet_mean(f, TASK_DENOISE);
 }

@@ -10,6 +10,8 @@
 #define WORKER_HELD_SETS   64 /* of WORKER_HELD_WAYS blobs each that a worker is remembered to hold */
 #define WORKER_HELD_WAYS   8
 
+#define WORKER_RECENT 4 /* measures that count */
+
 /* How the edge reaches a worker: opaque here. */
 struct worker_address {
     uint8_t size;
@@ -32,7 +34,10 @@ struct worker {
     uint32_t running_count;
     uint32_t tasks_done;
     int64_t busy_ms;
-    double ms_per_unit[TASK_KINDS]; /* measured; 0: not yet */
+    /* Measured ms per unit of work. The first task of a kind also loads weights and builds pipelines: it tells little.
+     */
+    double cold_ms[TASK_KINDS], recent_ms[TASK_KINDS][WORKER_RECENT];
+    uint32_t measures[TASK_KINDS];
 
     uint64_t held[WORKER_HELD_SETS][WORKER_HELD_WAYS]; /* first bytes of digests, the oldest of a set is overwritten */
     uint8_t held_next[WORKER_HELD_SETS];
@@ -83,8 +88,8 @@ bool worker_holds(const struct worker *w, const struct digest *d);
 
 /* Takes the measure of a finished task. */
 void worker_measure(struct worker *w, enum task_kind k, double units, int64_t ms);
-/* Expected ms per unit: the worker's own measure, else the fleet's mean, else that of denoising (units are of about the
- * same cost), else 0. */
+/* Expected ms per unit: the worker's own best of late, else the fleet's mean of those, else the mean of cold starts,
+ * else what denoising costs (units are of about the same cost), else 0. */
 double fleet_ms_per_unit(const struct fleet *f, const struct worker *w, enum task_kind k); /* w NULL: the mean */
 
 #endif

@@ -3,6 +3,9 @@
 #include <stdlib.h>
 
 #define FETCH_BYTES_PER_MS 50000.0 /* a guess for moving blobs; only its order of magnitude matters */
+/* Measures are rough: an idle worker is passed over only for one that would be done in less than 1/WAIT_GAIN of its
+ * time. */
+#define WAIT_GAIN 1.5
 
 size_t schedule_candidates(struct campaign **campaigns, size_t campaign_count, struct task **tasks, size_t room)
 {
@@ -75,6 +78,13 @@ int64_t schedule_free_at_ms(const struct fleet *f, const struct ledger *l, const
     return now_ms + (int64_t)left;
 }
 
+/* A worker that could do a task, and when it would be done. */
+struct choice {
+    bool found;
+    size_t worker;
+    double ms, finish;
+};
+
 size_t schedule_assign(const struct fleet *f, const struct ledger *l, struct task *const *tasks, size_t count,
                        int64_t now_ms, struct assignment *assignments)
 {
@@ -89,8 +99,7 @@ size_t schedule_assign(const struct fleet *f, const struct ledger *l, struct tas
         }
     for (size_t k = 0; k < count; k++) {
         struct task *t = tasks[k];
-        size_t best = f->count;
-        double best_finish = 0, best_ms = 0;
+        struct choice any = { 0 }, idle = { 0 };
         bool possible = false;
 
         for (size_t i = 0; i < f->count; i++) {
@@ -101,24 +110,27 @@ size_t schedule_assign(const struct fleet *f, const struct ledger *l, struct tas
             possible = true;
             if (!credit[i] && !w->running_count && free_at[i] <= (double)now_ms)
                 continue; /* idle without asking for work: it fetches the pack, or leaves */
-            double ms = task_ms(f, w, t) + fetch_ms(w, t), finish = free_at[i] + ms;
-            if (best == f->count || finish < best_finish || (finish <= best_finish && credit[i] && !credit[best])) {
-                best = i;
-                best_finish = finish;
-                best_ms = ms;
-            }
+            struct choice c = { .found = true, .worker = i, .ms = task_ms(f, w, t) + fetch_ms(w, t) };
+            c.finish = free_at[i] + c.ms;
+            if (!any.found || c.finish < any.finish)
+                any = c;
+            if (credit[i] && (!idle.found || c.finish < idle.finish))
+                idle = c;
         }
         if (!possible && t->failed_count && fleet_alive(f)) {
             assignments[made++] = (struct assignment){ .task = t };
             continue;
         }
-        if (best == f->count)
+        if (!any.found)
             continue;
-        free_at[best] += best_ms;
-        if (!credit[best])
+        double now = (double)now_ms;
+        if (idle.found && WAIT_GAIN * (any.finish - now) >= idle.finish - now)
+            any = idle;
+        free_at[any.worker] += any.ms;
+        if (!credit[any.worker])
             continue; /* worth waiting for */
-        credit[best]--;
-        assignments[made++] = (struct assignment){ .task = t, .worker = f->workers[best] };
+        credit[any.worker]--;
+        assignments[made++] = (struct assignment){ .task = t, .worker = f->workers[any.worker] };
     }
     free(free_at);
     free(credit);
