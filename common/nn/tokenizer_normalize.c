@@ -109,7 +109,7 @@ static const char *charsmap_find(const struct charsmap *m, const char *chunk, si
 
 static void apply_charsmap(const struct charsmap *m, const char *text, size_t size, struct str *to)
 {
-    for (size_t at = 0; at < size;) {
+    for (size_t at = 0; at < size && to->size <= TOKENIZER_MAX_TEXT;) {
         size_t cluster = unicode_cluster(text + at, size - at);
         const char *whole = cluster < 6 ? charsmap_find(m, text + at, cluster) : NULL;
         if (whole) {
@@ -143,6 +143,8 @@ static void replace_match(void *with, size_t first, size_t end)
 {
     struct replacing *r = with;
 
+    if (r->to->size > TOKENIZER_MAX_TEXT) /* refused in the end: do not let it grow on */
+        return;
     str_append_bytes(r->to, r->text + r->done, first - r->done);
     str_append_bytes(r->to, r->step->content, r->step->content_size);
     r->done = end;
@@ -215,12 +217,10 @@ bool normalizer_apply(const struct normalizer *n, const char *text, size_t size,
         from = *to;
         *to = swap;
         str_clear(to);
-        if (from.size > TOKENIZER_MAX_TEXT) {
-            str_free(&from);
-            return error_set(err, ERROR_INPUT, "the normalizer makes the text longer than %d bytes",
-                             TOKENIZER_MAX_TEXT);
-        }
-        if (!apply_step(&n->steps[i], str_text(&from), from.size, to, err)) {
+        bool ok = apply_step(&n->steps[i], str_text(&from), from.size, to, err);
+        if (ok && to->size > TOKENIZER_MAX_TEXT)
+            ok = error_set(err, ERROR_INPUT, "the normalizer makes the text longer than %d bytes", TOKENIZER_MAX_TEXT);
+        if (!ok) {
             str_free(&from);
             return false;
         }
@@ -231,18 +231,30 @@ bool normalizer_apply(const struct normalizer *n, const char *text, size_t size,
 
 /* ---- reading ---- */
 
+/* What a step puts in for each match; published files have one character. */
+#define MAX_CONTENT 4096
+
+static bool set_content(struct step *s, const json_t *text, const char *type, struct error *err)
+{
+    if (!json_is_string(text) || json_string_length(text) > MAX_CONTENT)
+        return error_set(err, ERROR_INPUT, "normalizer %s: expected a text of at most %d bytes to put in", type,
+                         MAX_CONTENT);
+    s->content = json_string_value(text);
+    s->content_size = json_string_length(text);
+    return true;
+}
+
 static bool read_replace(struct step *s, const json_t *json, struct error *err)
 {
     const json_t *pattern = json_object_get(json, "pattern");
     const json_t *literal = json_object_get(pattern, "String"), *regex = json_object_get(pattern, "Regex");
-    const json_t *content = json_object_get(json, "content");
     const json_t *text = json_is_string(literal) ? literal : regex;
 
-    if (!json_is_string(text) || !json_is_string(content))
-        return error_set(err, ERROR_INPUT, "normalizer Replace: expected pattern {String or Regex} and content");
+    if (!json_is_string(text))
+        return error_set(err, ERROR_INPUT, "normalizer Replace: expected pattern {String or Regex}");
+    if (!set_content(s, json_object_get(json, "content"), "Replace", err))
+        return false;
     s->kind = STEP_REPLACE;
-    s->content = json_string_value(content);
-    s->content_size = json_string_length(content);
     s->pattern = regex_open(json_string_value(text), json_string_length(text), text == literal, err);
     return s->pattern != NULL;
 }
@@ -280,13 +292,8 @@ static bool read_step(struct step *s, const char *type, const json_t *json, stru
         return true;
     }
     if (strcmp(type, "Prepend") == 0) {
-        text = json_object_get(json, "prepend");
         s->kind = STEP_PREPEND;
-        if (!json_is_string(text))
-            return error_set(err, ERROR_INPUT, "normalizer Prepend: prepend is missing");
-        s->content = json_string_value(text);
-        s->content_size = json_string_length(text);
-        return true;
+        return set_content(s, json_object_get(json, "prepend"), "Prepend", err);
     }
     return error_set(err, ERROR_INPUT,
                      "normalizer \"%.60s\" is unknown; known are Sequence, Precompiled, NFC, NFD, NFKC, NFKD, Replace, "

@@ -244,6 +244,9 @@ bool splitter_apply(const struct splitter *s, struct pieces *p, struct error *er
         *p = next;
         if (!ok)
             return false;
+        if (p->text.size > 4 * TOKENIZER_MAX_TEXT) /* the byte alphabet doubles what is not ASCII */
+            return error_set(err, ERROR_INPUT, "the pre-tokenizer makes the text longer than %d bytes",
+                             4 * TOKENIZER_MAX_TEXT);
     }
     return true;
 }

@@ -343,6 +343,40 @@ static void text_that_is_not_utf8_is_refused(void **state)
     tokenizer_close(&t);
 }
 
+/* Steps that blow a text up are stopped before they fill the memory. */
+static void growing_texts_are_refused(void **state)
+{
+    struct str json = { 0 };
+    struct error err = { 0 };
+    struct token_ids ids = { 0 };
+    (void)state;
+
+    str_append(&json, "{\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[");
+    for (int i = 0; i < 40; i++)
+        str_printf(&json, "%s{\"type\":\"Replace\",\"pattern\":{\"String\":\"a\"},\"content\":\"aaaa\"}",
+                   i > 0 ? "," : "");
+    str_append(&json, "]}," UNIGRAM_TAIL);
+    struct tokenizer *t = open_text(json.data, &err);
+    assert_non_null(t);
+    assert_false(tokenizer_encode(t, "a", 1, &ids, &err));
+    assert_non_null(strstr(err.text, "normalizer"));
+    tokenizer_close(&t);
+
+    str_clear(&json);
+    str_append(&json, "{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[");
+    for (int i = 0; i < 60; i++)
+        str_printf(&json, "%s{\"type\":\"ByteLevel\",\"use_regex\":false,\"add_prefix_space\":false}",
+                   i > 0 ? "," : "");
+    str_append(&json, "]}," UNIGRAM_TAIL);
+    t = open_text(json.data, &err);
+    assert_non_null(t);
+    assert_false(tokenizer_encode(t, "\xc3\xa9", 2, &ids, &err));
+    assert_non_null(strstr(err.text, "pre-tokenizer"));
+    tokenizer_close(&t);
+    token_ids_free(&ids);
+    str_free(&json);
+}
+
 /* A pattern that backtracks without end is given up in bounded time. */
 static void runaway_pattern_is_given_up(void **state)
 {
@@ -406,6 +440,7 @@ int main(void)
         cmocka_unit_test(bpe_merges_and_splits),
         cmocka_unit_test(faulty_files_are_refused_by_name),
         cmocka_unit_test(text_that_is_not_utf8_is_refused),
+        cmocka_unit_test(growing_texts_are_refused),
         cmocka_unit_test(runaway_pattern_is_given_up),
         cmocka_unit_test(trie_finds_the_last_of_equal_entries),
     };
