@@ -8,6 +8,7 @@
 
 #define F32          ((int64_t)sizeof(float))
 #define ROW_ITEMS    16  /* rows that one lane walks down in elementwise and copy */
+#define FEW_COLUMNS  256 /* norm_few.comp: up to here no partial sum has two terms */
 #define FEW_ROWS     4   /* up to here a matrix product goes row by row */
 #define SHARED_TILE  32  /* linear_shared.comp: TILE */
 #define SLICE_DIMS   128 /* dimensions of one attention dispatch */
@@ -178,7 +179,9 @@ static bool norm(const struct recorder *r, const struct graph_node *n, struct er
     int64_t rows = shape_rows(s), cols = shape_cols(s);
     bool texel = cols % 4 == 0 && fits_texels(x, rows * cols * F32);
     int64_t lanes = texel ? x->lanes : 4;
-    int64_t per_group = !texel ? 4 : lanes > 8 ? lanes / 8 : 1; /* rows; eight lanes of a subgroup share one */
+    bool few = texel && cols <= FEW_COLUMNS;
+    /* Rows of a workgroup: where they are short a lane owns one, else eight lanes share it. */
+    int64_t per_group = !texel ? 4 : few ? lanes : lanes > 8 ? lanes / 8 : 1;
     int64_t step = rows_per_part(x, rows, cols * F32, cols * F32, per_group * most_spread(x));
     if (step <= 0)
         return too_large(err, n, cols * F32, x);
@@ -193,12 +196,13 @@ static bool norm(const struct recorder *r, const struct graph_node *n, struct er
             .sqrt_cols = channel ? n->u.channel_norm.sqrt_cols : 0.0f,
         };
         struct gpu_dispatch d = {
-            .kernel = texel ? KERNEL_norm_f32_texel : KERNEL_norm_f32,
+            .kernel = few ? KERNEL_norm_few_f32_texel : texel ? KERNEL_norm_f32_texel : KERNEL_norm_f32,
             .spec = { (uint32_t)lanes,
                       n->kind == OP_RMS_NORM     ? 0
                       : n->kind == OP_LAYER_NORM ? 1
                                                  : 2,
-                      channel ? (uint32_t)n->u.channel_norm.act : 0, n->in[1] ? 1 : 0 },
+                      channel ? (uint32_t)n->u.channel_norm.act : 0, n->in[1] ? 1 : 0,
+                      few ? (uint32_t)cols / 4 : 0 },
         };
         d.bind[0] = part(r->range[n->in[0]], row * cols * F32, here * cols * F32);
         for (int i = 1; i < 3; i++)
