@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A farm that is already there, its worker under the Vulkan validation layer: submit, status, workers, watch, fetch and cancel; a coordinator that is killed and comes
-# back goes on with the work; a fetch that meets a full disk leaves nothing.
+# A farm that is already there, its worker under the Vulkan validation layer: submit, status, workers, watch, fetch and
+# cancel; a coordinator that is killed and comes back goes on with the work; a fetch that meets a full disk leaves nothing.
 . "$(dirname "$0")/lib.sh" "$1"
 micro_pack "$work/pack"
 build=$(dirname "$(dirname "$shotline")")
@@ -30,6 +30,7 @@ id=$("$shotline" submit --plan "$here/plan.json" --name v --seed 7 --timeout 60)
 # Killed with work running: what was accepted is on disk, and the worker goes on.
 until "$shotline" workers --json | grep -q '"running":"[a-z]'; do
     "$shotline" status "$id" --json | grep -q '"state":"done"' && break
+    kill -0 "${pids[1]}" 2>/dev/null || fail "the worker ended: $(tail -n 1 "$work/state/log/worker.log")"
     sleep 0.1
 done
 "$shotline" workers | grep -q " one " || fail "workers does not list the worker"
@@ -52,5 +53,6 @@ second=$("$shotline" submit --plan "$here/plan.json" --name w --seed 8) || fail 
 "$shotline" status "$second" | grep -qE "^w +cancelled" || fail "status after cancel: $("$shotline" status "$second")"
 "$shotline" cancel 999 2>"$work/cancel.err" && fail "an unknown campaign was cancelled"
 [ "$(wc -l <"$work/cancel.err")" -eq 1 ] || fail "cancel of an unknown campaign said: $(cat "$work/cancel.err")"
-grep -q "gpu.validation" "$work/state/log/worker.log" && fail "the validation layer found: $(grep -m1 gpu.validation "$work/state/log/worker.log")"
+grep -q "gpu.validation" "$work/state/log/worker.log" &&
+    fail "the validation layer found: $(grep -m1 gpu.validation "$work/state/log/worker.log")"
 echo "submit, status, workers, watch, fetch, cancel; the coordinator was killed once"
