@@ -4,6 +4,7 @@
 #define SHOTLINE_CLIENT_VARIABLES_H
 
 #include "common/base/config.h"
+#include "common/base/str.h"
 
 #include <stddef.h>
 
@@ -43,7 +44,6 @@ size_t variables_points(const struct variables *v, const struct variables_choice
 
 /* Puts the text with its values filled in. `as_name`: values become file-name parts ("Red Cup" -> "red-cup"). The text
  * was marked before. */
-struct str;
 void variables_expand(const struct variables *v, const char *text, const struct variables_choice *choice, bool as_name,
                       struct str *to);
 
