@@ -28,7 +28,7 @@
 struct settings {
     const char *farm, *state, *device, *name, *pack;
     int64_t cache_bytes;
-    bool list_devices, version;
+    bool list_devices, validate, version;
 };
 
 /* The folders of one worker; a lock keeps a second process out. */
@@ -93,6 +93,10 @@ static enum args_result read_settings(struct settings *s, int argc, char **argv,
           .max = 9e15,
           .value = "N",
           .help = "keep at most so many bytes of blobs [20 GiB]" },
+        { .name = "validate",
+          .kind = ARG_FLAG,
+          .to = &s->validate,
+          .help = "run under the Vulkan validation layer; a message fails its task (for development)" },
         { .name = "version", .kind = ARG_FLAG, .to = &s->version, .help = "print the version and end" },
     };
     const struct arg_command command = { .program = "shotline-worker",
@@ -288,7 +292,8 @@ static bool run(struct settings *s, struct error *err)
 {
     static char name[128]; /* the log borrows it for ever */
     struct places places = { .lock_fd = -1 };
-    struct device device = { .options = { .device = s->device, .cache_dir = places.pipelines } };
+    struct device device = { .options = {
+                                 .device = s->device, .cache_dir = places.pipelines, .validate = s->validate } };
     char host[80] = "worker", address[256];
     bool stuck = false, ok;
 
