@@ -4,6 +4,7 @@
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "worker/vace.h"
+#include "worker/video_write.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +46,8 @@ struct studio *studio_open(const char *pack_dir, struct exec *exec, struct error
         error_set(err, ERROR_INPUT, "path of the pack is too long: %.100s...", pack_dir);
     else if (pack_defaults_load(&s->defaults, pack_dir, err)) {
         strcpy(s->dir, pack_dir);
+        /* decoded and stitched bytes hang on these: workers of one farm should show the same */
+        log_info("studio.open", "pack=%s codecs=\"%s\"", s->defaults.name, video_codec_version());
         return s;
     }
     free(s);
