@@ -9,8 +9,18 @@ export HOME=$work/home
 unset XDG_STATE_HOME XDG_RUNTIME_DIR SHOTLINE_FARM
 mkdir "$HOME"
 
+# What a sanitizer said in a farm's logs; a farm's processes have no other way to tell.
+sanitizers() {
+    grep -hE -A 12 'ERROR: (Address|Leak)Sanitizer|runtime error:' "$work"/*/log/*.log \
+        "$HOME"/.local/state/shotline/log/*.log 2>/dev/null
+}
+
 finish() {
     local status=$?
+    if [ $status -eq 0 ] && sanitizers >&2; then
+        echo "FAIL: a sanitizer complained" >&2
+        status=1
+    fi
     # The farms of a failed test are ended by their clients' death; the logs tell why it failed.
     [ -z "${client_pid:-}" ] || kill -9 "$client_pid" 2>/dev/null
     if [ $status -ne 0 ]; then

@@ -11,6 +11,7 @@ render_plan() {
     "${render[@]}" --plan "$work/plan.json" -o "$work/$1" --state "$work/$2" --workers "$3" >"$work/$1.json" ||
         fail "render $1"
     [ -s "$work/$1/v.mp4" ] || fail "render $1 left no video"
+    sanitizers >&2 && fail "render $1: a sanitizer complained"
     grep '"event":"campaign"' "$work/$1.json" >"$work/$1.campaign" || fail "render $1 told no summary"
 }
 tasks_made() {
