@@ -1,4 +1,5 @@
-/* task - what the runner asks of the code that computes: one task spec in, named blobs out. Each kind has a file: task_text.c ... task_stitch.c.
+/* task - what the runner asks of the code that computes: one task spec in, named blobs out. Each kind has a file:
+ * task_text.c ... task_stitch.c.
  *
  * A task is a pure function: the outputs depend on the spec and on the blobs that it names, and on nothing else. */
 #ifndef SHOTLINE_WORKER_TASK_H
@@ -20,9 +21,9 @@ void studio_close(struct studio **s);
 
 struct task_run {
     struct studio *studio;
-    struct store_dir *blobs;      /* inputs are already here; outputs are added here */
-    const char *scratch_dir;      /* for files in the making */
-    const atomic_bool *cancel;    /* checked between steps and frames: ERROR_CANCELLED */
+    struct store_dir *blobs;   /* inputs are already here; outputs are added here */
+    const char *scratch_dir;   /* for files in the making */
+    const atomic_bool *cancel; /* checked between steps and frames: ERROR_CANCELLED */
     void (*progress)(void *context, uint32_t step, uint32_t steps);
     void *context;
 };
@@ -38,8 +39,10 @@ struct task_outputs {
     size_t count;
 };
 
-/* Runs one task of any kind. The error kind decides what the farm does: ERROR_MEMORY, ERROR_INPUT, ERROR_CANCELLED, ERROR_IO, ERROR_DEVICE. */
-bool task_execute(const struct task_run *run, const Shotline__TaskSpec *spec, struct task_outputs *out, struct error *err);
+/* Runs one task of any kind. The error kind decides what the farm does: ERROR_MEMORY, ERROR_INPUT, ERROR_CANCELLED,
+ * ERROR_IO, ERROR_DEVICE. */
+bool task_execute(const struct task_run *run, const Shotline__TaskSpec *spec, struct task_outputs *out,
+                  struct error *err);
 
 /* The digests of all blobs that a spec names; returns their number (at most `room`). */
 size_t task_inputs(const Shotline__TaskSpec *spec, struct digest *inputs, size_t room);
