@@ -8,6 +8,7 @@
 #extension GL_GOOGLE_include_directive : require
 #define PUSH_attention
 #include "common/nn/exact_math.h"
+#include "shaders/lib/wide.glsl"
 #include "shaders/push.h"
 
 layout(local_size_x_id = 0) in;
@@ -23,7 +24,7 @@ layout(binding = 2) uniform textureBuffer v;
 layout(binding = 3) uniform textureBuffer bias;
 layout(binding = 4) uniform textureBuffer mask;
 layout(binding = 5) uniform textureBuffer offset;
-layout(binding = 6) writeonly buffer Y { vec4 y[]; };
+layout(binding = 6) writeonly buffer Y { u64vec2 y[]; };
 
 const int BLOCK = 16;
 const int FETCHES = BLOCK / LANES;
@@ -133,6 +134,6 @@ void main()
     [[unroll]] for (int d = 0; d < FOURS; d++) {
         precise vec4 r = o[d] * inv;
         if (query < p.lq)
-            y[q_at + p.d_first + d] = vec4(x_snap(r.x), x_snap(r.y), x_snap(r.z), x_snap(r.w));
+            y[q_at + p.d_first + d] = wide4(vec4(x_snap(r.x), x_snap(r.y), x_snap(r.z), x_snap(r.w)));
     }
 }

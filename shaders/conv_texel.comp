@@ -8,17 +8,20 @@
 #extension GL_GOOGLE_include_directive : require
 #define PUSH_conv
 #include "common/nn/exact_math.h"
+#include "shaders/lib/wide.glsl"
 #include "shaders/push.h"
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const int LANES = 16;
 layout(constant_id = 1) const int TM = 16;
 layout(constant_id = 2) const int TN = 4;
+layout(constant_id = 4) const int WIDE = 0; /* TN and the row length of y are even */
 
 layout(binding = 0) uniform textureBuffer x;
 layout(binding = 1) uniform textureBuffer w;
 layout(binding = 2) readonly buffer B { float bias[]; };
 layout(binding = 3) writeonly buffer Y { float y[]; };
+layout(binding = 3) writeonly buffer YWide { uint64_t y_wide[]; };
 
 const int GROUPS = TM / LANES;
 
@@ -26,10 +29,10 @@ void main()
 {
     int lane = int(gl_LocalInvocationID.x);
     int m0 = int(gl_WorkGroupID.x) * TM;
-    int n0 = int(gl_WorkGroupID.y) * TN * LANES + lane;
+    int n0 = (int(gl_WorkGroupID.y) * LANES + lane) * TN;
     float acc[TM][TN];
     [[unroll]] for (int j = 0; j < TN; j++) {
-        float start = p.has_bias != 0 ? bias[min(n0 + j * LANES, p.cout - 1)] : 0.0;
+        float start = p.has_bias != 0 ? bias[min(n0 + j, p.cout - 1)] : 0.0;
         [[unroll]] for (int i = 0; i < TM; i++)
             acc[i][j] = start;
     }
@@ -78,9 +81,13 @@ void main()
                 }
             }
     [[unroll]] for (int i = 0; i < TM; i++)
-        [[unroll]] for (int j = 0; j < TN; j++) {
-            int m = m0 + i, n = n0 + j * LANES;
-            if (m < p.voxels && n < p.cout)
-                y[m * p.cout + n] = x_snap(acc[i][j]);
+        [[unroll]] for (int j = 0; j < TN; j += 1 + WIDE) {
+            int m = m0 + i, n = n0 + j, at = m * p.cout + n;
+            if (m < p.voxels && n < p.cout) {
+                if (WIDE != 0)
+                    y_wide[at >> 1] = wide(x_snap(acc[i][j]), x_snap(acc[i][j + WIDE]));
+                else
+                    y[at] = x_snap(acc[i][j]);
+            }
         }
 }

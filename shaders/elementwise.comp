@@ -16,11 +16,12 @@ layout(constant_id = 3) const int ACT = 0; /* enum activation */
 const int ADD = 0, MUL = 1, SCALE = 2, ACTIVATE = 3, CLAMP = 4, MODULATE = 5, GATE_ADD = 6;
 
 #ifdef TEXEL
+#include "shaders/lib/wide.glsl"
 #define VEC vec4
 layout(binding = 0) uniform textureBuffer a_texels;
 layout(binding = 1) uniform textureBuffer b_texels;
 layout(binding = 2) uniform textureBuffer c_texels;
-layout(binding = 3) writeonly buffer Y { vec4 y[]; };
+layout(binding = 3) writeonly buffer Y { u64vec2 y[]; };
 #define a_at(i) texelFetch(a_texels, i)
 #define b_at(i) texelFetch(b_texels, i)
 #define c_at(i) texelFetch(c_texels, i)
@@ -83,6 +84,10 @@ void main()
         float r = element(a, b, c);
 #endif
         if (col < p.cols && i < p.count)
+#ifdef TEXEL
+            y[i] = wide4(r);
+#else
             y[i] = r;
+#endif
     }
 }

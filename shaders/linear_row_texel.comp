@@ -22,10 +22,10 @@ void main()
 {
     int lane = int(gl_LocalInvocationID.x);
     int m = int(gl_WorkGroupID.x);
-    int n0 = int(gl_WorkGroupID.y) * TN * LANES + lane;
+    int n0 = (int(gl_WorkGroupID.y) * LANES + lane) * TN;
     float acc[TN];
     [[unroll]] for (int j = 0; j < TN; j++)
-        acc[j] = p.has_bias != 0 ? bias[min(p.n_first + n0 + j * LANES, p.y_stride - 1)] : 0.0;
+        acc[j] = p.has_bias != 0 ? bias[min(p.n_first + n0 + j, p.y_stride - 1)] : 0.0;
     int panel = int(gl_WorkGroupID.y) * TN * LANES * p.k + lane;
     int last = (int(gl_WorkGroupID.y) + 1) * TN * LANES * p.k - TN * LANES + lane;
     for (int k = 0; k < p.k; k += LANES) {
@@ -46,7 +46,7 @@ void main()
         }
     }
     [[unroll]] for (int j = 0; j < TN; j++) {
-        int n = n0 + j * LANES;
+        int n = n0 + j;
         float r = acc[j];
         r = ACT == 1 ? x_gelu(r) : ACT == 2 ? x_silu(r) : r;
         if (n < p.n)

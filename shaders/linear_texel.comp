@@ -1,7 +1,8 @@
-/* linear_texel - x W^T + bias for software Vulkan: a lane owns TN columns, rows come to it by shuffle, and every load is a texel fetch.
+/* linear_texel - x W^T + bias for software Vulkan: a lane owns TN neighbouring columns, rows come to it by shuffle, and every load is a texel fetch.
  *
  * One subgroup per workgroup, no shared memory, no barrier: both are slow there (research: kernels.md). W is packed in panels of TN * LANES columns:
- * texel [panel][k / 4][column] holds four consecutive k of one column. */
+ * texel [panel][k / 4][j][lane] holds four consecutive k of
+ * column lane * TN + j. */
 #version 460
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_shuffle : require
@@ -9,29 +10,37 @@
 #extension GL_GOOGLE_include_directive : require
 #define PUSH_linear
 #include "common/nn/exact_math.h"
+#include "shaders/lib/wide.glsl"
 #include "shaders/push.h"
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const int LANES = 16; /* the subgroup size */
 layout(constant_id = 1) const int TM = 16;    /* rows of a tile, a multiple of LANES */
 layout(constant_id = 2) const int TN = 4;
+layout(constant_id = 4) const int WIDE = 0; /* TN and the row length of y are even */
 layout(constant_id = 3) const int ACT = 0;
 
 layout(binding = 0) uniform textureBuffer x;
 layout(binding = 1) uniform textureBuffer w;
 layout(binding = 2) readonly buffer B { float bias[]; };
 layout(binding = 3) writeonly buffer Y { float y[]; };
+layout(binding = 3) writeonly buffer YWide { uint64_t y_wide[]; };
 
 const int GROUPS = TM / LANES;
+
+float finish(float v)
+{
+    return x_snap(ACT == 1 ? x_gelu(v) : ACT == 2 ? x_silu(v) : v);
+}
 
 void main()
 {
     int lane = int(gl_LocalInvocationID.x);
     int m0 = int(gl_WorkGroupID.x) * TM;
-    int n0 = int(gl_WorkGroupID.y) * TN * LANES + lane;
+    int n0 = (int(gl_WorkGroupID.y) * LANES + lane) * TN;
     float acc[TM][TN];
     [[unroll]] for (int j = 0; j < TN; j++) {
-        float start = p.has_bias != 0 ? bias[min(p.n_first + n0 + j * LANES, p.y_stride - 1)] : 0.0;
+        float start = p.has_bias != 0 ? bias[min(p.n_first + n0 + j, p.y_stride - 1)] : 0.0;
         [[unroll]] for (int i = 0; i < TM; i++)
             acc[i][j] = start;
     }
@@ -60,11 +69,13 @@ void main()
         }
     }
     [[unroll]] for (int i = 0; i < TM; i++)
-        [[unroll]] for (int j = 0; j < TN; j++) {
-            int m = m0 + i, n = n0 + j * LANES;
-            float r = acc[i][j];
-            r = ACT == 1 ? x_gelu(r) : ACT == 2 ? x_silu(r) : r;
-            if (m < p.m && n < p.n)
-                y[m * p.y_stride + p.n_first + n] = x_snap(r);
+        [[unroll]] for (int j = 0; j < TN; j += 1 + WIDE) {
+            int m = m0 + i, n = n0 + j, at = m * p.y_stride + p.n_first + n;
+            if (m < p.m && n < p.n) {
+                if (WIDE != 0)
+                    y_wide[at >> 1] = wide(finish(acc[i][j]), finish(acc[i][j + WIDE]));
+                else
+                    y[at] = finish(acc[i][j]);
+            }
         }
 }

@@ -4,6 +4,7 @@
 #extension GL_GOOGLE_include_directive : require
 #define PUSH_norm
 #include "common/nn/exact_math.h"
+#include "shaders/lib/wide.glsl"
 #include "shaders/push.h"
 
 layout(local_size_x_id = 0) in;
@@ -16,7 +17,7 @@ layout(constant_id = 4) const int FOURS = 4;  /* columns / 4 */
 layout(binding = 0) uniform textureBuffer x;
 layout(binding = 1) uniform textureBuffer weight;
 layout(binding = 2) uniform textureBuffer bias;
-layout(binding = 3) writeonly buffer Y { vec4 y[]; };
+layout(binding = 3) writeonly buffer Y { u64vec2 y[]; };
 
 vec4 add4(vec4 a, vec4 b)
 {
@@ -90,6 +91,6 @@ void main()
         vec4 b = AFFINE != 0 && KIND == 1 ? texelFetch(bias, k) : vec4(0.0);
         vec4 r = finish(a, mean, inv, w, b);
         if (row < p.rows)
-            y[base + k] = r;
+            y[base + k] = wide4(r);
     }
 }

@@ -7,6 +7,7 @@
 #extension GL_KHR_shader_subgroup_shuffle : require
 #define PUSH_norm
 #include "common/nn/exact_math.h"
+#include "shaders/lib/wide.glsl"
 #include "shaders/push.h"
 
 layout(local_size_x_id = 0) in;
@@ -18,7 +19,7 @@ layout(constant_id = 3) const int AFFINE = 0; /* weight (and bias) are there */
 layout(binding = 0) uniform textureBuffer x;
 layout(binding = 1) uniform textureBuffer weight;
 layout(binding = 2) uniform textureBuffer bias;
-layout(binding = 3) writeonly buffer Y { vec4 y[]; };
+layout(binding = 3) writeonly buffer Y { u64vec2 y[]; };
 
 const int SHARE = LANES < 8 ? LANES : 8; /* lanes of one row */
 const int HELD = 8 / SHARE;              /* fours of partial sums in each */
@@ -104,6 +105,6 @@ void main()
         vec4 b = AFFINE != 0 && KIND == 1 ? texelFetch(bias, k) : vec4(0.0);
         vec4 r = finish(v, mean, inv, w, b);
         if (row < p.rows)
-            y[base + k] = r;
+            y[base + k] = wide4(r);
     }
 }

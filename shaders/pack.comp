@@ -15,7 +15,8 @@ void main()
     int i = int(gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x) * LANES + int(gl_LocalInvocationID.x);
     if (i >= p.count)
         return;
-    int c = i % p.unit, column = i / p.unit % p.panel, rest = i / (p.unit * p.panel);
+    int c = i % p.unit, place = i / p.unit % p.panel, rest = i / (p.unit * p.panel);
+    int lanes = p.panel / p.per_lane, column = place % lanes * p.per_lane + place / lanes;
     int group = rest % p.groups, tap = rest / p.groups % p.taps;
     int n = rest / (p.groups * p.taps) * p.panel + column, channel = group * p.unit + c;
     float v = 0.0;

@@ -97,7 +97,7 @@ PUSH(copy)
 {
     int rows, cols;                 /* what is written */
     int block;                      /* rows per block: row r is row r % block of block r / block */
-    int x_stride, x_block, x_first; /* in floats: row, block, start */
+    int x_stride, x_block, x_first; /* row, block, start; in floats, or fours */
     int y_stride, y_block, y_first;
     int x_cols; /* columns from here on are zero */
     int has_at; /* the first row of y is also moved by at[0] rows */
@@ -113,6 +113,8 @@ PUSH(pack)
     int count; /* of y */
     int n, channels, taps;
     int panel, unit, groups;
+    int per_lane; /* neighbouring columns of one lane: column c lies at place (c % per_lane) * (panel / per_lane) + c /
+                     per_lane */
 }
 PUSH_END;
 #endif

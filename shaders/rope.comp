@@ -11,10 +11,11 @@ layout(constant_id = 0) const int LANES = 64;
 layout(constant_id = 1) const int HALF = 0; /* 0: (2i, 2i + 1) rotate together; 1: (i, i + half) */
 
 #ifdef TEXEL
+#include "shaders/lib/wide.glsl"
 layout(binding = 0) uniform textureBuffer x;
 layout(binding = 1) uniform textureBuffer cosine;
 layout(binding = 2) uniform textureBuffer sine;
-layout(binding = 3) writeonly buffer Y { vec4 y[]; };
+layout(binding = 3) writeonly buffer Y { u64vec2 y[]; };
 #else
 layout(binding = 0) readonly buffer X { float x[]; };
 layout(binding = 1) readonly buffer C { float cosine[]; };
@@ -73,7 +74,12 @@ void main()
     float ra = first(a, b, c, s), rb = second(a, b, c, s);
 #endif
     if (i < total) {
+#ifdef TEXEL
+        y[a_at] = wide4(ra);
+        y[b_at] = wide4(rb);
+#else
         y[a_at] = ra;
         y[b_at] = rb;
+#endif
     }
 }

@@ -48,6 +48,8 @@ static void describe(VkPhysicalDevice d, struct gpu_info *info)
     VkPhysicalDeviceMemoryProperties memory;
     vkGetPhysicalDeviceMemoryProperties(d, &memory);
 
+    VkPhysicalDeviceFeatures features;
+    vkGetPhysicalDeviceFeatures(d, &features);
     const VkPhysicalDeviceLimits *l = &p.properties.limits;
     *info = (struct gpu_info){
         .kind = kind_of(p.properties.deviceType),
@@ -57,6 +59,7 @@ static void describe(VkPhysicalDevice d, struct gpu_info *info)
         .subgroup_size = (int)v11.subgroupSize,
         .subgroup_shuffle = (v11.subgroupSupportedOperations & VK_SUBGROUP_FEATURE_SHUFFLE_BIT) &&
                             (v11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT),
+        .int64 = features.shaderInt64,
         .shared_bytes = (int)l->maxComputeSharedMemorySize,
         .max_invocations = (int)l->maxComputeWorkGroupInvocations,
     };
@@ -211,10 +214,12 @@ static bool open_queue(struct gpu *g, struct error *err)
         .queueCount = 1,
         .pQueuePriorities = &priority,
     };
+    const VkPhysicalDeviceFeatures features = { .shaderInt64 = g->info.int64 };
     const VkDeviceCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
         .queueCreateInfoCount = 1,
         .pQueueCreateInfos = &queue,
+        .pEnabledFeatures = &features,
     };
     VkResult r = vkCreateDevice(g->physical, &info, NULL, &g->device);
     if (r != VK_SUCCESS)

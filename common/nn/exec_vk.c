@@ -495,7 +495,8 @@ static void vk_drop_weights(struct exec *base)
 static bool choose_path(struct vk_exec *x, const char *wish, struct error *err)
 {
     const struct gpu_info *i = gpu_about(x->gpu);
-    bool able = i->subgroup_shuffle && (i->subgroup_size == 4 || i->subgroup_size == 8 || i->subgroup_size == 16);
+    bool able =
+        i->subgroup_shuffle && i->int64 && (i->subgroup_size == 4 || i->subgroup_size == 8 || i->subgroup_size == 16);
     if (!wish || !*wish)
         wish = getenv("SHOTLINE_LOAD_PATH");
     if (!wish || !*wish || strcmp(wish, "auto") == 0)

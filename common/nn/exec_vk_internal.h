@@ -42,6 +42,8 @@ struct pack_form {
     int64_t n, channels, taps;
     int64_t panel; /* columns per panel */
     int unit;      /* consecutive channels of one column */
+    int per_lane;  /* neighbouring columns of one lane: column c lies at place (c % per_lane) * (panel / per_lane) + c /
+                      per_lane */
 };
 int64_t pack_groups(const struct pack_form *f);
 int64_t pack_panels(const struct pack_form *f);

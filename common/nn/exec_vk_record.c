@@ -196,13 +196,14 @@ static bool norm(const struct recorder *r, const struct graph_node *n, struct er
             .sqrt_cols = channel ? n->u.channel_norm.sqrt_cols : 0.0f,
         };
         struct gpu_dispatch d = {
-            .kernel = few ? KERNEL_norm_few_f32_texel : texel ? KERNEL_norm_f32_texel : KERNEL_norm_f32,
+            .kernel = few     ? KERNEL_norm_few_f32_texel
+                      : texel ? KERNEL_norm_f32_texel
+                              : KERNEL_norm_f32,
             .spec = { (uint32_t)lanes,
                       n->kind == OP_RMS_NORM     ? 0
                       : n->kind == OP_LAYER_NORM ? 1
                                                  : 2,
-                      channel ? (uint32_t)n->u.channel_norm.act : 0, n->in[1] ? 1 : 0,
-                      few ? (uint32_t)cols / 4 : 0 },
+                      channel ? (uint32_t)n->u.channel_norm.act : 0, n->in[1] ? 1 : 0, few ? (uint32_t)cols / 4 : 0 },
         };
         d.bind[0] = part(r->range[n->in[0]], row * cols * F32, here * cols * F32);
         for (int i = 1; i < 3; i++)
@@ -274,19 +275,25 @@ bool vk_reads_packed(const struct vk_exec *x, const struct graph *g, const struc
     if (n->kind != OP_LINEAR && n->kind != OP_CONV)
         return false;
     const struct shape *w = &g->value[n->in[1]].shape;
-    *f = (struct pack_form){ .n = w->dim[0], .taps = 1, .unit = x->texel ? 4 : 1 };
+    *f = (struct pack_form){ .n = w->dim[0], .taps = 1, .unit = x->texel ? 4 : 1, .per_lane = 1 };
     if (n->kind == OP_CONV)
         f->taps = (int64_t)n->u.conv.kernel[0] * n->u.conv.kernel[1] * n->u.conv.kernel[2];
     f->channels = shape_count(w) / w->dim[0] / f->taps;
     if (x->texel) {
-        f->panel = x->lanes * columns_per_lane(x, f->n);
+        f->per_lane = (int)columns_per_lane(x, f->n);
+        f->panel = (int64_t)x->lanes * f->per_lane;
+        if (n->kind == OP_CONV && !conv_is_linear(n) && f->n <= x->lanes) { /* conv_few_texel.comp: CO */
+            f->per_lane = 1;
+            for (f->panel = 4; f->panel < f->n;)
+                f->panel *= 2;
+        }
         /* Texels that cannot hold one row of tiles: the storage kernels take over (SwiftShader binds 65536 texels). */
         int64_t k_bytes = round_up(f->channels, 4) * F32;
         const struct shape *in = &g->value[n->in[0]].shape;
         int64_t x_bytes = n->kind == OP_CONV ? shape_count(in) / in->dim[in->rank - 1] * k_bytes : x->lanes * k_bytes;
         if (pack_panel_bytes(f) <= x->max_texels_bytes && x_bytes <= x->max_texels_bytes)
             return true;
-        f->unit = 1;
+        f->unit = f->per_lane = 1;
     }
     int64_t k = f->channels * f->taps;
     int64_t most = (n->kind == OP_CONV ? x->max_range : least(x->max_range, 64 << 20)) / (k * F32);
@@ -294,6 +301,12 @@ bool vk_reads_packed(const struct vk_exec *x, const struct graph *g, const struc
     if (f->panel <= 0)
         f->panel = SHARED_TILE;
     return true;
+}
+
+/* Neighbouring columns go out as 64-bit words where every pair starts even. */
+static uint32_t stores_wide(const struct pack_form *f, int64_t row)
+{
+    return f->per_lane % 2 == 0 && row % 2 == 0;
 }
 
 static void pack_made(const struct recorder *r, struct gpu_range from, struct gpu_range to, const struct pack_form *f)
@@ -306,6 +319,7 @@ static void pack_made(const struct recorder *r, struct gpu_range from, struct gp
         .panel = (int)f->panel,
         .unit = f->unit,
         .groups = (int)pack_groups(f),
+        .per_lane = f->per_lane,
     };
     struct gpu_dispatch d = { .kernel = KERNEL_pack_f32, .spec = { STORAGE_WORK }, .bind = { from, to } };
     PUSH_OF(d, push);
@@ -324,25 +338,36 @@ static void copy_strided(const struct recorder *r, struct gpu_range from, struct
                          const struct gpu_range *at)
 {
     const int lanes = r->x->texel ? r->x->lanes : 32;
+    bool fours =
+        (c->cols | c->x_cols | c->x_stride | c->x_block | c->x_first | c->y_stride | c->y_block | c->y_first) % 4 == 0;
+    bool texel = fours && fits_texels(r->x, from.bytes);
+    int64_t unit = texel ? 4 : 1;
     struct push_copy push = {
         .rows = (int)c->rows,
-        .cols = (int)c->cols,
+        .cols = (int)(c->cols / unit),
         .block = (int)c->block,
-        .x_stride = (int)c->x_stride,
-        .x_block = (int)c->x_block,
-        .x_first = (int)c->x_first,
-        .y_stride = (int)c->y_stride,
-        .y_block = (int)c->y_block,
-        .y_first = (int)c->y_first,
-        .x_cols = (int)c->x_cols,
+        .x_stride = (int)(c->x_stride / unit),
+        .x_block = (int)(c->x_block / unit),
+        .x_first = (int)(c->x_first / unit),
+        .y_stride = (int)(c->y_stride / unit),
+        .y_block = (int)(c->y_block / unit),
+        .y_first = (int)(c->y_first / unit),
+        .x_cols = (int)(c->x_cols / unit),
         .has_at = at ? 1 : 0,
         .y_rows = (int)c->y_rows,
     };
+    bool narrow = push.cols < lanes;
+    int64_t rows = narrow ? lanes : ROW_ITEMS; /* of a workgroup */
     struct gpu_dispatch d = {
-        .kernel = KERNEL_copy_f32,
-        .spec = { (uint32_t)lanes, ROW_ITEMS },
-        .bind = { from, at ? *at : from, to },
-        .groups = { (uint32_t)((c->cols + lanes - 1) / lanes), (uint32_t)((c->rows + ROW_ITEMS - 1) / ROW_ITEMS), 1 },
+        .kernel = texel ? KERNEL_copy_f32_texel : KERNEL_copy_f32,
+        .spec = { (uint32_t)lanes, ROW_ITEMS, narrow },
+        .bind = { texel ? texels(from) : from,
+                  at      ? texels(*at)
+                  : texel ? texels(from)
+                          : from,
+                  to },
+        .groups = { (uint32_t)(narrow ? 1 : (push.cols + lanes - 1) / lanes), (uint32_t)((c->rows + rows - 1) / rows),
+                    1 },
     };
     PUSH_OF(d, push);
     gpu_stream_dispatch(r->stream, &d);
@@ -350,7 +375,7 @@ static void copy_strided(const struct recorder *r, struct gpu_range from, struct
 
 static int64_t most_copy_rows(const struct vk_exec *x)
 {
-    return ROW_ITEMS * (int64_t)gpu_about(x->gpu)->max_groups[1];
+    return (x->lanes < ROW_ITEMS ? x->lanes : ROW_ITEMS) * (int64_t)gpu_about(x->gpu)->max_groups[1];
 }
 
 /* Rows of another length: shorter ones take a part of each row from `first` on, longer ones end in zeros. */
@@ -427,7 +452,7 @@ static void product_part(const struct recorder *r, const struct product *m, int6
     };
     PUSH_OF(d, push);
     if (texel) {
-        uint32_t lanes = (uint32_t)x->lanes, tn = (uint32_t)(m->form.panel / x->lanes);
+        uint32_t lanes = (uint32_t)x->lanes, tn = (uint32_t)m->form.per_lane;
         uint32_t tm = lanes < 16 ? 16 : lanes;
         if (rows <= FEW_ROWS) {
             d.kernel = KERNEL_linear_row_f32_texel;
@@ -441,6 +466,7 @@ static void product_part(const struct recorder *r, const struct product *m, int6
             d.spec[1] = tm;
             d.spec[2] = tn;
             d.spec[3] = (uint32_t)m->act;
+            d.spec[4] = stores_wide(&m->form, m->n);
             d.groups[0] = (uint32_t)((rows + tm - 1) / tm);
         }
         d.groups[1] = (uint32_t)panels;
@@ -534,7 +560,11 @@ static bool conv(const struct recorder *r, const struct graph_node *n, const str
     }
     cin = pack_groups(&f) * f.unit;
     int64_t in_frame = in->dim[1] * in->dim[2] * cin * F32, out_frame = out->dim[1] * out->dim[2];
-    int64_t voxels = shape_rows(out), tile = texel ? (x->lanes < 16 ? 16 : x->lanes) : SHARED_TILE;
+    bool few = texel && cout <= x->lanes;
+    int64_t per_lane = f.panel <= 4 ? 8 : 4; /* voxels, where a lane owns them */
+    int64_t voxels = shape_rows(out), tile = few     ? per_lane * x->lanes
+                                             : texel ? (x->lanes < 16 ? 16 : x->lanes)
+                                                     : SHARED_TILE;
     int64_t step = rows_per_part(x, voxels, cout * F32, cout * F32, tile * (int64_t)gpu_about(x->gpu)->max_groups[0]);
     if (step < voxels && step > out_frame) /* whole frames, so that no part reads more of x than it must */
         step = step / (out_frame * x->alignment) * out_frame * x->alignment > 0
@@ -590,10 +620,17 @@ static bool conv(const struct recorder *r, const struct graph_node *n, const str
             .groups = { (uint32_t)((here + tile - 1) / tile),
                         (uint32_t)(texel ? pack_panels(&f) : (cout + SHARED_TILE - 1) / SHARED_TILE), 1 },
         };
-        if (texel) {
+        if (few) {
+            d.kernel = KERNEL_conv_few_f32_texel;
+            d.spec[0] = (uint32_t)x->lanes;
+            d.spec[1] = (uint32_t)per_lane;
+            d.spec[2] = (uint32_t)f.panel;
+            d.spec[3] = cout % 2 == 0;
+        } else if (texel) {
             d.spec[0] = (uint32_t)x->lanes;
             d.spec[1] = (uint32_t)tile;
-            d.spec[2] = (uint32_t)(f.panel / x->lanes);
+            d.spec[2] = (uint32_t)f.per_lane;
+            d.spec[4] = stores_wide(&f, cout);
         }
         PUSH_OF(d, push);
         gpu_stream_dispatch(r->stream, &d);

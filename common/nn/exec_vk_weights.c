@@ -43,7 +43,7 @@ int64_t pack_panel_bytes(const struct pack_form *f)
 static bool same_form(const struct pack_form *a, const struct pack_form *b)
 {
     return a->n == b->n && a->channels == b->channels && a->taps == b->taps && a->panel == b->panel &&
-           a->unit == b->unit;
+           a->unit == b->unit && a->per_lane == b->per_lane;
 }
 
 /* Name, type and some of the bytes: an address alone would find the weight of a file that was mapped there before. */
@@ -142,10 +142,11 @@ static void pack_panel(float *to, float *row, const struct weight *w, const stru
     int64_t groups = pack_groups(f), k = f->channels * f->taps;
     memset(to, 0, (size_t)pack_panel_bytes(f));
     for (int64_t c = 0; c < f->panel && n0 + c < f->n; c++) {
+        int64_t place = c % f->per_lane * (f->panel / f->per_lane) + c / f->per_lane;
         convert(row, w, (n0 + c) * k, k);
         for (int64_t tap = 0; tap < f->taps; tap++)
             for (int64_t channel = 0; channel < f->channels; channel++)
-                to[((tap * groups + channel / f->unit) * f->panel + c) * f->unit + channel % f->unit] =
+                to[((tap * groups + channel / f->unit) * f->panel + place) * f->unit + channel % f->unit] =
                     row[channel * f->taps + tap];
     }
 }
