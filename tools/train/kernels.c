@@ -160,6 +160,28 @@ void query_backward(const bf16 *x, const float *weight, const float *cosine, con
     }
 }
 
+/* y = x + a * gate: x, a, y [batch, rows, cols], gate [batch, cols] f32; dx of the backward is dy itself */
+void gate_forward(const bf16 *x, const bf16 *a, const float *gate, bf16 *y, long batch, long rows, long cols)
+{
+    for (long r = 0; r < batch * rows; r++)
+        for (long i = 0; i < cols; i++)
+            y[r * cols + i] = store(load(x[r * cols + i]) + load(a[r * cols + i]) * gate[r / rows * cols + i]);
+}
+
+void gate_backward(const bf16 *a, const float *gate, const bf16 *dy, bf16 *da, float *dgate, long batch, long rows, long cols)
+{
+    memset(dgate, 0, sizeof(float) * batch * cols);
+    for (long r = 0; r < batch * rows; r++) {
+        const float *g = gate + r / rows * cols;
+        float *dg = dgate + r / rows * cols;
+        for (long i = 0; i < cols; i++) {
+            float d = load(dy[r * cols + i]);
+            dg[i] += d * load(a[r * cols + i]);
+            da[r * cols + i] = store(d * g[i]);
+        }
+    }
+}
+
 /* Softmax over the last dimension, in place: x [rows, cols], cols <= 4096 */
 void softmax_forward(bf16 *x, long rows, long cols)
 {

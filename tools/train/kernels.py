@@ -77,6 +77,23 @@ class Norm(Function):
         return dx, dscale, dshift
 
 
+class Gate(Function):
+    @staticmethod
+    def forward(ctx, x, a, gate):
+        x, a, gate = x.contiguous(), a.contiguous(), gate.float().contiguous()
+        y = torch.empty_like(x)
+        call("gate_forward", x, a, gate, y, *x.shape)
+        ctx.save_for_backward(a, gate)
+        return y
+
+    @staticmethod
+    def backward(ctx, dy):
+        a, gate = ctx.saved_tensors
+        dy, da, dgate = dy.contiguous(), torch.empty_like(a), torch.empty_like(gate)
+        call("gate_backward", a, gate, dy, da, dgate, *a.shape)
+        return dy, da, dgate
+
+
 class Query(Function):
     @staticmethod
     def forward(ctx, x, weight, cosine, sine, heads, scale):
@@ -144,12 +161,17 @@ def norm(x, scale, shift):
     return (y * (1 + scale[:, None]) + shift[:, None]).to(x.dtype)
 
 
-def query(x, weight, rope, heads):
-    """RMS norm over all heads and rotation of x [b, n, d]; gives [b, heads, n, d / heads]."""
+def gated(x, a, gate):
+    """x + a * gate; x and a [b, n, d], gate [b, d] f32"""
+    return Gate.apply(x, a, gate) if fast(x) else x + a * gate[:, None].to(x.dtype)
+
+
+def query(x, weight, rope, heads, scale=1.):
+    """RMS norm over all heads, rotation and scale of x [b, n, d]; gives [b, heads, n, d / heads]."""
     b, n, d = x.shape
     if fast(x):
-        return Query.apply(x, weight, *(rope or (None, None)), heads, 1.)
-    y = x.float() * torch.rsqrt(x.float().pow(2).mean(-1, keepdim=True) + 1e-6) * weight.float()
+        return Query.apply(x, weight, *(rope or (None, None)), heads, scale)
+    y = x.float() * torch.rsqrt(x.float().pow(2).mean(-1, keepdim=True) + 1e-6) * weight.float() * scale
     y = y.view(b, n, heads, d // heads)
     if rope is not None:
         cosine, sine = rope[0][:, None], rope[1][:, None]
@@ -164,13 +186,9 @@ def softmax(scores):
 
 
 def attention(q, k, v):
-    """q, k, v [b, heads, n, width]"""
-    if not fast(q):
-        if hasattr(F, "scaled_dot_product_attention"):
-            return F.scaled_dot_product_attention(q, k, v)
-        return torch.softmax((q @ k.transpose(-1, -2)).float() * q.shape[-1] ** -.5, -1).to(v.dtype) @ v
+    """q (already scaled by 1 / sqrt(width)), k, v [b, heads, n, width]"""
     b, heads, n, width = q.shape
-    scores = torch.bmm((q * width ** -.5).reshape(b * heads, n, width), k.reshape(b * heads, -1, width).transpose(1, 2))
+    scores = torch.bmm(q.reshape(b * heads, n, width), k.reshape(b * heads, -1, width).transpose(1, 2))
     return torch.bmm(softmax(scores), v.reshape(b * heads, -1, width)).view(b, heads, n, width)
 
 

@@ -10,6 +10,9 @@ import torch
 from parallel import gradients_average
 
 
+AVERAGE_EVERY = 4
+
+
 def orthogonalise(g):
     """Newton-Schulz towards the nearest orthogonal matrices; g [n, rows, cols]"""
     x = g / (g.flatten(1).norm(dim=1).view(-1, 1, 1) + 1e-7)
@@ -53,9 +56,11 @@ class Learner:
             return progress
         self.step_muon(grads, self.muon_lr * rate)
         self.step_adam(grads, self.adam_lr * rate, min(1., 1. / (norm + 1e-6)))
-        keep = min(self.average, (1 + self.steps) / (20 + self.steps))
+        if self.steps % AVERAGE_EVERY == 0:
+            keep = min(self.average, (1 + self.steps) / (20 + self.steps)) ** AVERAGE_EVERY
+            for name, p in self.parameters.items():
+                self.ema[name].lerp_(p, 1 - keep)
         for name, p in self.parameters.items():
-            self.ema[name].lerp_(p, 1 - keep)
             self.working[name].copy_(p)
             self.working[name].grad = None
         return progress

@@ -120,8 +120,24 @@ def scene_new(rng, before):
     return {"place": place, "light": light, "place_words": words, "light_words": light_words}
 
 
+def story_vague(rng):
+    """A wish that says what is sold and little more: the product is shown, on the beach by day if nothing else is said."""
+    product = pick(rng, list(PRODUCTS))
+    noun = pick(rng, PRODUCTS[product])
+    scene = {"place": "beach", "light": "day", "place_words": "", "light_words": ""}
+    if rng.rand() < .4:
+        scene = scene_new(rng, None)
+    words = pick(rng, ["%s shop", "%s bar", "%s", "%s sale", "%s festival", "new %s", "%s store", "%s truck"]) % noun
+    verb = pick(rng, ["opens on monday", "is open now", "opens today", "starts on friday", "for everyone", "now cheaper", "half price", "is back", "tastes great", "is here", ""])
+    figure = {"kind": "product", "phrase": f"a red {product}", "words": words, "noun": noun, "given": False}
+    beat = {"scene": scene, "figure": 0, "action": "on display", "verb": verb, "camera": None, "size": None}
+    return {"figures": [figure], "beats": [beat], "soft": False}
+
+
 def story_new(rng):
     """Figures and beats; a beat is one thing that one figure does in one scene."""
+    if rng.rand() < .05:
+        return story_vague(rng)
     figures, beats, scene = cast_new(rng), [], None
     count = max(len(figures), (1, 1, 2, 2, 3, 4)[rng.randint(6)])
     order = list(range(len(figures))) + [rng.randint(len(figures)) for _ in range(count - len(figures))]
@@ -131,6 +147,8 @@ def story_new(rng):
         f = figures[order[i]]
         action = "on display" if f["kind"] == "product" else pick(rng, list(VERBS))
         verb = pick(rng, SHOWN if f["kind"] == "product" else VERBS[action])
+        if action in ("on display", "standing") and rng.rand() < .4:
+            verb = ""                           # "a red cup on the beach"
         beats.append({"scene": scene, "figure": order[i], "action": action, "verb": verb,
                       "camera": pick(rng, list(MOVES)) if rng.rand() < .35 else None, "size": pick(rng, list(SIZES)) if rng.rand() < .1 else None})
     return {"figures": figures, "beats": beats, "soft": rng.rand() < .08}
@@ -155,7 +173,7 @@ def tell(story, rng):
             if rng.rand() < .3:
                 where.reverse()
         scene = b["scene"]
-        text = who + " " + b["verb"]
+        text = (who + " " + b["verb"]).strip()
         if where:
             text = " ".join(where) + pick(rng, [", ", " "]) + text if rng.rand() < .2 else text + pick(rng, [" ", ", "] if rng.rand() < .3 else [" "]) + " ".join(where)
         for table, field in ((MOVES, "camera"), (SIZES, "size")):

@@ -3,7 +3,7 @@ import json
 import struct
 import numpy as np
 
-NAMES = {np.dtype(np.float16): "F16", np.dtype(np.float32): "F32", np.dtype(np.int64): "I64"}
+NAMES = {np.dtype(np.float16): "F16", np.dtype(np.float32): "F32", np.dtype(np.int64): "I64", np.dtype(np.uint8): "U8"}
 
 
 def tensors_write(path, arrays):

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 import kernels
 import umt5
 
-CONFIG = {"num_attention_heads": 3, "attention_head_dim": 64, "ffn_dim": 768, "num_layers": 6, "vace_layers": [0],
+CONFIG = {"num_attention_heads": 2, "attention_head_dim": 64, "ffn_dim": 512, "num_layers": 6, "vace_layers": [0],
           "in_channels": 16, "text_dim": 128, "freq_dim": 256, "vace_in_channels": 96}
 
 
@@ -27,7 +27,7 @@ class Attention(nn.Module):
     def forward(self, x, context=None, rope=None):
         c = x if context is None else context
         b, n, d = x.shape
-        q = kernels.query(self.to_q(x), self.norm_q.weight, rope, self.heads)
+        q = kernels.query(self.to_q(x), self.norm_q.weight, rope, self.heads, (d // self.heads) ** -.5)
         k = kernels.query(self.to_k(c), self.norm_k.weight, rope, self.heads)
         v = self.to_v(c).view(b, -1, self.heads, d // self.heads).transpose(1, 2)
         return self.to_out[0](kernels.attention(q, k, v).transpose(1, 2).reshape(b, n, d))
@@ -60,10 +60,10 @@ class Block(nn.Module):
 
     def forward(self, x, context, time, rope):
         m, b = self.scale_shift_table.float() + time, x.shape[0]
-        x = torch.addcmul(x, self.attn1(kernels.norm(x, m[:, 1], m[:, 0]), None, rope), m[:, 2:3].to(x.dtype))
+        x = kernels.gated(x, self.attn1(kernels.norm(x, m[:, 1], m[:, 0]), None, rope), m[:, 2])
         weight, bias = (self.norm2.weight.float() - 1).expand(b, -1), self.norm2.bias.float().expand(b, -1)
         x = x + self.attn2(kernels.norm(x, weight, bias), context)
-        return torch.addcmul(x, self.ffn(kernels.norm(x, m[:, 4], m[:, 3])), m[:, 5:6].to(x.dtype))
+        return kernels.gated(x, self.ffn(kernels.norm(x, m[:, 4], m[:, 3])), m[:, 5])
 
 
 class ControlBlock(Block):
