@@ -20,7 +20,7 @@ PROMPTS = [
     "wide shot of a red round monster standing, on the beach, by day, static camera",
     "medium shot of a blue square monster with a crown waving, in the forest, by day, static camera",
     "wide shot of a green tall monster with a top hat walking right, in the snow, by day, static camera",
-    "medium shot of a yellow round monster jumping, in the desert, by day, static camera",
+    "medium shot of a yellow round monster waving, in the desert, by day, camera pans right",
     "wide shot of a purple square monster walking left, on the beach, at night, camera pans left",
     "medium shot of a red cup on display, in the forest, by day, camera zooms in",
     "wide shot of a blue bottle on display, in the snow, at night, static camera",
