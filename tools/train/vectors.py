@@ -1,7 +1,7 @@
 """vectors - reference results of a pack for the C tests: one prompt from its token ids to its frames, in f32.
 
 case.json names prompt and settings; vectors.safetensors has
-ids I64 [32], prompt_embeds F32 [32, d], negative_embeds F32 [32, d], control F32 [33, t, h, w], noise F32 [z, t, h, w],
+ids I64 [32], prompt_embeds F32 [32, d], negative_embeds F32 [32, d], grey F32 [z, t, h, w], noise F32 [z, t, h, w],
 velocity_cond and velocity_uncond F32 [z, t, h, w] (of the first step), latents F32 [z, t, h, w] (after the last step),
 video U8 [frames, H, W, 3]
 """
@@ -37,12 +37,12 @@ def vectors_write(pack, to, latents=2):
     os.makedirs(to, exist_ok=True)
     tensors.tensors_write(f"{to}/vectors.safetensors", {
         "ids": np.array(unigram.encode(PROMPT), np.int64), "prompt_embeds": array(texts[0]), "negative_embeds": array(texts[1]),
-        "control": np.ascontiguousarray(array(control)[:33]), "noise": array(noise), "velocity_cond": array(velocities[0]), "velocity_uncond": array(velocities[1]),
+        "grey": np.ascontiguousarray(array(control)[:z]), "noise": array(noise), "velocity_cond": array(velocities[0]), "velocity_uncond": array(velocities[1]),
         "latents": array(out.transpose(1, 2)), "video": picture.to_bytes((video + 1) / 2)})
     with open(f"{to}/case.json", "w") as f:
         json.dump({"prompt": PROMPT, "negative_prompt": d["negative_prompt"], "latent_frames": latents, "steps": d["steps"],
                    "guidance_scale": d["guidance_scale"], "flow_shift": pack.shift, "references": 0,
-                   "control": "the first 33 of 96 channels: inactive, reactive and one of the 64 mask channels, which are all alike"}, f, indent=2)
+                   "grey": "normalised latents of the grey video: both halves of the control; its mask channels are all 1"}, f, indent=2)
         f.write("\n")
 
 
