@@ -360,8 +360,6 @@ static void message_init(struct campaign *c, const char *name)
 {
     shotline__campaign__init(&c->message);
     c->message.name = arena_strdup(&c->arena, name);
-    c->message.has_takes = true;
-    c->message.takes = 1;
 }
 
 static bool read_settings(struct campaign_reader *r, const struct config_node *root)
@@ -388,8 +386,7 @@ static bool read_settings(struct campaign_reader *r, const struct config_node *r
         return false;
     if (r->wishes->has_seed)
         r->seed = r->wishes->seed;
-    if (!read_optional_int(r, root, "takes", 1, 16, &m->takes) ||
-        !read_optional_int(r, root, "steps", 1, 1000, &m->steps))
+    if (!read_optional_int(r, root, "steps", 1, 1000, &m->steps))
         return false;
     m->has_steps = config_get(root, "steps") != NULL;
     if (priority) {
@@ -408,9 +405,8 @@ static bool read_settings(struct campaign_reader *r, const struct config_node *r
 
 static bool read_campaign(struct campaign_reader *r, const struct config_node *root)
 {
-    static const char *const keys[] = { "name",      "pack",           "seed",   "takes", "priority",
-                                        "steps",     "guidance_scale", "output", "cast",  "variables",
-                                        "templates", "videos",         NULL };
+    static const char *const keys[] = { "name",   "pack", "seed",      "priority",  "steps",  "guidance_scale",
+                                        "output", "cast", "variables", "templates", "videos", NULL };
     return config_only_keys(root, keys, r->err) && read_settings(r, root) &&
            variables_read(&r->variables, config_get(root, "variables"), config_get(root, "templates"), r->err) &&
            read_cast(r, config_get(root, "cast")) && read_videos(r, root);

@@ -182,7 +182,9 @@ static bool take_campaign(const struct intake *in, struct campaign *c, const Sho
         return false;
     if (m->token.len != sizeof c->token)
         return error_set(err, ERROR_INPUT, "token: %zu bytes, expected %zu", m->token.len, sizeof c->token);
-    if (!check_range("takes", m->takes, 1, 20, err) || (m->has_steps && !check_range("steps", m->steps, 1, 1000, err)))
+    if (m->takes != 1) /* a second take answers a gate, and no gate judges shots yet */
+        return error_set(err, ERROR_INPUT, "takes: %" PRIu32 ", expected 1", m->takes);
+    if (m->has_steps && !check_range("steps", m->steps, 1, 1000, err))
         return false;
     if (m->has_guidance_scale && !(isfinite(m->guidance_scale) && m->guidance_scale >= 1 && m->guidance_scale <= 100))
         return error_set(err, ERROR_INPUT, "guidance_scale: %g, expected 1 to 100", m->guidance_scale);

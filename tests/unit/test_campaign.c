@@ -66,7 +66,7 @@ static void everything_is_read(void **state)
 {
     (void)state;
     struct campaign c;
-    good(&c, "name = \"spring\"; pack = \"packs/p\"; seed = \"0xffffffffffffffff\"; takes = 3; priority = -2;\n"
+    good(&c, "name = \"spring\"; pack = \"packs/p\"; seed = \"0xffffffffffffffff\"; priority = -2;\n"
              "steps = 12; guidance_scale = 4.5;\n"
              "output = { width = 320; height = 192; fps = 24; crf = 20; };\n"
              "cast = ( { id = \"mia\"; kind = \"character\"; phrase = \"a red monster\"; image = \"mia.png\"; },\n"
@@ -78,7 +78,6 @@ static void everything_is_read(void **state)
     assert_string_equal(m->name, "spring");
     snprintf(where, sizeof where, "%s/packs/p", dir);
     assert_string_equal(c.pack, where);
-    assert_int_equal(m->takes, 3);
     assert_int_equal(m->priority, -2);
     assert_true(m->has_steps && m->steps == 12);
     assert_true(m->has_guidance_scale && m->guidance_scale == 4.5);
@@ -188,8 +187,8 @@ static void mistakes_are_named(void **state)
           "2: videos[0].lenght: ", "unknown key" },
         { "seed = 1.5;\n" VIDEO, "1: seed: ", "expected an integer or text with one, found a number with a point" },
         { "seed = 18446744073709551615;\n" VIDEO, "1: ", "at most 64 bits" },
-        { "takes = 0;\n" VIDEO, "1: takes: ", "expected an integer from 1 to 16, found 0" },
-        { "takes = 4294967297;\n" VIDEO, "1: takes: ", "found 4294967297" },
+        { "steps = 0;\n" VIDEO, "1: steps: ", "expected an integer from 1 to 1000, found 0" },
+        { "steps = 4294967297;\n" VIDEO, "1: steps: ", "found 4294967297" },
         { "name = \"../x\";\n" VIDEO, "1: name: ", "found \"../x\"" },
         { "output = 3;\n" VIDEO, "1: output: ", "expected a group" },
         { "output = { width = 321; height = 200; };\n" VIDEO,

@@ -158,7 +158,7 @@ static void every_bad_field_is_named(void **state)
     s->campaign.priority = 101;
     refused(s, "priority");
     s->campaign.has_takes = 1;
-    s->campaign.takes = 0;
+    s->campaign.takes = 2;
     refused(s, "takes");
     s->campaign.n_videos = 0;
     refused(s, "videos: 0");
