@@ -58,11 +58,21 @@ static bool plan_all(struct session *s, const struct plan_options *o, struct cam
     return true;
 }
 
+/* A farm plans with its own pack. Options of a planner here win over a farm that only the environment names. */
+static bool on_farm(const struct plan_options *o)
+{
+    const char *farm = getenv("SHOTLINE_FARM");
+    return o->farm.farm || (farm && *farm && !o->state && !o->pack);
+}
+
 static bool plan(const struct plan_options *o, struct campaign *c, struct error *err)
 {
     struct local_farm *farm = NULL;
     struct session *s = NULL;
-    if (o->farm.farm) {
+    if (o->farm.farm && (o->state || o->pack))
+        return error_set(err, ERROR_USAGE, "--%s: a farm plans with its own; give either this or --farm",
+                         o->state ? "state" : "pack");
+    if (on_farm(o)) {
         s = command_connect(&o->farm, err);
     } else {
         farm = local_farm_open(
@@ -98,7 +108,7 @@ int cmd_plan(int argc, char **argv)
     const struct arg_command command = {
         .program = "shotline plan",
         .operands = "[CAMPAIGN]",
-        .summary = "Prints the plan of each video as JSON. Without --farm the planner runs here.",
+        .summary = "Prints the plan of each video as JSON. Without a farm the planner runs here.",
         .options = options,
         .option_count = sizeof options / sizeof options[0],
         .max_operands = 1,

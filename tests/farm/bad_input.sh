@@ -45,7 +45,9 @@ refused 1 "file/out" "$shotline" render --prompt x -o "$work/file/out" --state "
 
 # Nobody there.
 refused 1 "unreachable coordinator" "$shotline" status --farm "ipc://$work/nobody" --timeout 0.5
+SHOTLINE_FARM=ipc://$work/nobody refused 1 "unreachable coordinator" "$shotline" plan --prompt x --timeout 0.5
 refused 2 "ipc:///" "$shotline" status --farm "nonsense"
+refused 2 "--pack: a farm plans with its own" "$shotline" plan --prompt x --farm "ipc://$work/nobody" --pack "$work/pack"
 
 # Packs.
 spoil() {
