@@ -13,7 +13,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LARGEST_PLAN = 1 << 20, LONGEST_PROMPT = 4000, LONGEST_NAME = 100, MOST_CAST = 32 };
+enum {
+    LARGEST_PLAN = 1 << 20,
+    LONGEST_PROMPT = 4000,
+    LONGEST_NAME = 100,
+    LONGEST_ID = 32,
+    LONGEST_PHRASE = 200,
+    MOST_CAST = 26,
+};
 
 /* One file while it is read. */
 struct campaign_reader {
@@ -103,13 +110,14 @@ static bool read_cast_member(struct campaign_reader *r, const struct config_node
     const char *id = text_or(config_get(node, "id"), "");
     const char *kind = text_or(config_get(node, "kind"), "");
     const char *phrase = text_or(config_get(node, "phrase"), "");
-    if (!is_name(id, true))
-        return config_fail(config_get(node, "id"), r->err, "expected a-z, 0-9, _ and -, found \"%s\"", id);
+    if (!is_name(id, true) || strlen(id) > LONGEST_ID)
+        return config_fail(config_get(node, "id"), r->err, "expected 1 to %d of a-z, 0-9, _ and -, found \"%s\"",
+                           LONGEST_ID, id);
     if (strcmp(kind, "character") && strcmp(kind, "product") && strcmp(kind, "place"))
         return config_fail(config_get(node, "kind"), r->err, "expected character, product or place, found \"%s\"",
                            kind);
-    if (!*phrase || strlen(phrase) > LONGEST_PROMPT)
-        return config_fail(config_get(node, "phrase"), r->err, "expected a text of 1 to %d characters", LONGEST_PROMPT);
+    if (!*phrase || strlen(phrase) > LONGEST_PHRASE)
+        return config_fail(config_get(node, "phrase"), r->err, "expected a text of 1 to %d characters", LONGEST_PHRASE);
 
     Shotline__Campaign *m = &r->c->message;
     for (size_t i = 0; i < number; i++)

@@ -32,7 +32,7 @@ struct source {
           .help = "seed, instead of the campaign's [0]",                                                               \
           .given = &(s).has_seed },                                                                                    \
     {                                                                                                                  \
-        0, "duration", ARG_NUMBER, &(s).duration, 0.5, 600, "S", "seconds of videos that state none [6]",              \
+        0, "duration", ARG_NUMBER, &(s).duration, 0.5, 120, "S", "seconds of videos that state none [6]",              \
             &(s).has_duration                                                                                          \
     }
 
