@@ -19,7 +19,7 @@ struct golden {
     struct arena arena;                    /* arrays that live as long as the case */
 
     int compared;            /* tensors (or texts) that were compared */
-    bool *done;              /* by expected tensor */
+    int64_t *done;           /* by expected tensor: how many of its values were compared */
     int mismatches;          /* of things that must be equal */
     double error, tolerance; /* of the worst tensor: largest error / tolerance */
     char worst[64];
@@ -41,14 +41,22 @@ bool golden_path(const struct golden *c, const char *key, char path[PATH_MAX], s
 /* An input as f32 (integers are converted); *shape may be NULL. NULL with *err when there is none. */
 float *golden_input(struct golden *c, const char *name, struct shape *shape, struct error *err);
 int32_t *golden_input_ids(struct golden *c, const char *name, struct shape *shape, struct error *err);
+struct schedule;
+void golden_schedule(struct golden *c, const struct schedule *s); /* compares noise levels and timesteps */
+
 bool golden_has_input(const struct golden *c, const char *name);
 const struct weight *golden_expected(const struct golden *c, const char *name);      /* NULL when there is none */
 double golden_call_number(const struct golden *c, const char *key, double fallback); /* of "call" */
+/* A whole number of "call", least..most; an absent one is `fallback`. */
+bool golden_call_int(const struct golden *c, const char *key, int fallback, int least, int most, int *to,
+                     struct error *err);
 
 /* Compares one expected tensor. A tensor that the case does not have is passed over; a wrong count is a mismatch. */
 void golden_compare(struct golden *c, const char *name, const float *got, int64_t count);
 void golden_compare_ints(struct golden *c, const char *name, const int64_t *got, int64_t count);
-/* One of several equal parts that lie one after another in the expected tensor. The tensor counts as compared. */
+/* One of several equal parts that lie one after another in the expected tensor. A case in which some are left out
+ * fails.
+ */
 void golden_compare_part(struct golden *c, const char *name, int64_t part, const float *got, int64_t count);
 /* Two texts or numbers that must be equal. */
 void golden_equal(struct golden *c, bool equal, const char *what);
@@ -56,7 +64,8 @@ void golden_equal(struct golden *c, bool equal, const char *what);
 /* Names a tensor without which the case proves nothing: it is an error when it has not been compared. */
 bool golden_require(const struct golden *c, const char *name, struct error *err);
 
-bool golden_passed(const struct golden *c);
+/* Whether all of what was compared agrees; a tensor of which only some parts were compared does not. */
+bool golden_passed(struct golden *c);
 
 /* [a, b] -> [b, a] for a matrix of rows x cols. */
 float *golden_transpose(struct golden *c, const float *from, int64_t rows, int64_t cols);

@@ -54,9 +54,13 @@ bool golden_umt5(struct golden *c, struct error *err)
     char dir[PATH_MAX];
     struct shape shape;
     const int32_t *ids = golden_input_ids(c, "input_ids", &shape, err);
-    const float *mask = golden_input(c, "attention_mask", NULL, err);
+    struct shape mask_shape;
+    const float *mask = golden_input(c, "attention_mask", &mask_shape, err);
     if (!ids || !mask || !golden_path(c, "model", dir, err))
         return false;
+    if (shape.rank != 2 || !shape_equal(&shape, &mask_shape))
+        return error_set(err, ERROR_INPUT,
+                         "inputs.safetensors: input_ids and attention_mask are not both [rows, count]");
     struct text_encoder *t = text_encoder_open(dir, c->exec, true, err);
     if (!t)
         return false;
@@ -111,6 +115,7 @@ static bool dit_taps(struct golden *c, struct dit *d, int row, struct error *err
 struct dit_inputs {
     struct shape latents, timestep, text, control;
     const float *latents_data, *timestep_data, *text_data, *control_data, *scale;
+    int64_t scales;
 };
 
 static bool dit_row(struct golden *c, struct dit *d, const struct dit_inputs *in, int row, struct error *err)
@@ -147,27 +152,51 @@ static bool dit_row(struct golden *c, struct dit *d, const struct dit_inputs *in
     return true;
 }
 
+/* Batches of one size, all of them as the model wants them. */
+static bool check_inputs(const struct dit_inputs *in, const struct dit_info *info, struct error *err)
+{
+    const struct shape *l = &in->latents, *t = &in->text, *k = &in->control;
+    const int64_t batch = l->dim[0];
+
+    if (l->rank != 5 || l->dim[1] != info->channels)
+        return error_set(err, ERROR_INPUT,
+                         "inputs.safetensors: hidden_states is not [batch, %d, frames, height, width]", info->channels);
+    if (t->rank != 3 || t->dim[0] != batch || t->dim[2] != info->text_width)
+        return error_set(err, ERROR_INPUT, "inputs.safetensors: encoder_hidden_states is not [%d, rows, %d]",
+                         (int)batch, info->text_width);
+    if (in->timestep.rank < 1 || in->timestep.rank > 2 || in->timestep.dim[0] != batch)
+        return error_set(err, ERROR_INPUT, "inputs.safetensors: timestep is not [%d] or [%d, tokens]", (int)batch,
+                         (int)batch);
+    if (in->control_data && (k->rank != 5 || k->dim[0] != batch || k->dim[1] != info->control_channels ||
+                             k->dim[3] != l->dim[3] || k->dim[4] != l->dim[4]))
+        return error_set(err, ERROR_INPUT, "inputs.safetensors: control_hidden_states is not [%d, %d, frames, %d, %d]",
+                         (int)batch, info->control_channels, (int)l->dim[3], (int)l->dim[4]);
+    if (in->scale && in->scales != info->control_layers)
+        return error_set(err, ERROR_INPUT, "inputs.safetensors: control_hidden_states_scale has %d values, expected %d",
+                         (int)in->scales, info->control_layers);
+    return true;
+}
+
 bool golden_dit(struct golden *c, struct error *err)
 {
     char dir[PATH_MAX];
     struct dit_inputs in = { 0 };
+    struct shape scale;
     in.latents_data = golden_input(c, "hidden_states", &in.latents, err);
     in.timestep_data = golden_input(c, "timestep", &in.timestep, err);
     in.text_data = golden_input(c, "encoder_hidden_states", &in.text, err);
     if (!in.latents_data || !in.timestep_data || !in.text_data || !golden_path(c, "model", dir, err))
         return false;
-    if (in.latents.rank != 5 || in.text.rank != 3)
-        return error_set(err, ERROR_INPUT,
-                         "inputs.safetensors: hidden_states or encoder_hidden_states has a wrong rank");
     if (golden_has_input(c, "control_hidden_states"))
         in.control_data = golden_input(c, "control_hidden_states", &in.control, err);
     if (golden_has_input(c, "control_hidden_states_scale"))
-        in.scale = golden_input(c, "control_hidden_states_scale", NULL, err);
+        in.scale = golden_input(c, "control_hidden_states_scale", &scale, err);
+    in.scales = in.scale ? shape_count(&scale) : 0;
 
     struct dit *d = dit_open(dir, c->exec, true, err);
     if (!d)
         return false;
-    bool ok = true;
+    bool ok = check_inputs(&in, dit_info(d), err);
     for (int row = 0; row < in.latents.dim[0] && ok; row++)
         ok = dit_row(c, d, &in, row, err);
     dit_close(&d);
@@ -223,6 +252,11 @@ bool golden_vae_encode(struct golden *c, struct error *err)
     if (s.rank != 5 || s.dim[0] != 1 || s.dim[1] != 3)
         return error_set(err, ERROR_INPUT, "inputs.safetensors: video is not [1, 3, frames, height, width]");
     struct vae *v = vae_open(dir, c->exec, true, err);
+    if (v && (s.dim[2] < 1 || (s.dim[2] - 1) % vae_info(v)->time_factor)) {
+        error_set(err, ERROR_INPUT, "inputs.safetensors: video has %d frames, expected %dn+1", (int)s.dim[2],
+                  vae_info(v)->time_factor);
+        vae_close(&v);
+    }
     struct vae_encoder *e = v ? vae_encoder_open(v, (int)s.dim[3], (int)s.dim[4], err) : NULL;
     if (!e) {
         vae_close(&v);
@@ -299,16 +333,31 @@ bool golden_vae_decode(struct golden *c, struct error *err)
 
 /* ---- samplers ---- */
 
+void golden_schedule(struct golden *c, const struct schedule *s)
+{
+    int64_t *whole = arena_array(&c->arena, int64_t, s->steps);
+    for (int i = 0; i < s->steps; i++)
+        whole[i] = (int64_t)s->timesteps[i];
+    golden_compare(c, "sigmas", s->sigmas, s->steps + 1);
+    if (s->config.kind == SAMPLER_UNIPC)
+        golden_compare_ints(c, "timesteps", whole, s->steps);
+    else
+        golden_compare(c, "timesteps", s->timesteps, s->steps); /* fractions */
+}
+
 bool golden_scheduler(struct golden *c, struct error *err)
 {
     char path[PATH_MAX];
     struct shape shape;
     struct sampler_config config;
     struct schedule schedule = { 0 };
-    const float *start = golden_input(c, "initial_sample", NULL, err);
+    struct shape sample;
+    const float *start = golden_input(c, "initial_sample", &sample, err);
     const float *flows = golden_input(c, "model_outputs", &shape, err);
     if (!start || !flows || !golden_path(c, "model", path, err))
         return false;
+    if (shape.rank < 1 || shape.dim[0] < 1 || shape_count(&shape) / shape.dim[0] != shape_count(&sample))
+        return error_set(err, ERROR_INPUT, "inputs.safetensors: model_outputs is not [steps, shape of initial_sample]");
     *strrchr(path, '/') = '\0'; /* the file's folder */
     if (!sampler_config_load(&config, path, err) || !schedule_make(&schedule, &config, (int)shape.dim[0], err))
         return false;
@@ -324,14 +373,7 @@ bool golden_scheduler(struct golden *c, struct error *err)
     }
     sampler_state_free(&s);
 
-    int64_t *whole = arena_array(&c->arena, int64_t, schedule.steps);
-    for (int i = 0; i < schedule.steps; i++)
-        whole[i] = (int64_t)schedule.timesteps[i];
-    golden_compare(c, "sigmas", schedule.sigmas, schedule.steps + 1);
-    if (config.kind == SAMPLER_UNIPC)
-        golden_compare_ints(c, "timesteps", whole, schedule.steps);
-    else
-        golden_compare(c, "timesteps", schedule.timesteps, schedule.steps);
+    golden_schedule(c, &schedule);
     schedule_free(&schedule);
     return ok && golden_require(c, "samples", err) && golden_require(c, "sigmas", err);
 }
@@ -355,6 +397,8 @@ bool golden_qwen3(struct golden *c, struct error *err)
     const struct weight *generated = golden_expected(c, "generated_ids");
     if (!ids || !golden_path(c, "model", dir, err))
         return false;
+    if (shape_count(&shape) < 1)
+        return error_set(err, ERROR_INPUT, "inputs.safetensors: input_ids is empty");
     int count = (int)shape_count(&shape), more = generated ? (int)shape_count(&generated->shape) : 0;
     struct lm *m = lm_open(dir, c->exec, count + more + 1, err);
     if (!m)

@@ -38,6 +38,7 @@ static bool pipeline_open(struct pipeline *p, struct golden *c, struct error *er
     char path[PATH_MAX];
     struct shape noise;
     struct sampler_config config;
+    int steps;
 
     *p = (struct pipeline){ .c = c };
     p->noise = golden_input(c, "noise", &noise, err);
@@ -48,14 +49,19 @@ static bool pipeline_open(struct pipeline *p, struct golden *c, struct error *er
     p->frames = (int)noise.dim[2];
     p->height = (int)noise.dim[3];
     p->width = (int)noise.dim[4];
-    if (!part_path(p, "scheduler", path, err) || !sampler_config_load(&config, path, err) ||
-        !schedule_make(&p->schedule, &config, (int)golden_call_number(c, "num_inference_steps", 0), err))
+    if (!golden_call_int(c, "num_inference_steps", 0, 1, SAMPLER_MAX_STEPS, &steps, err) ||
+        !part_path(p, "scheduler", path, err) || !sampler_config_load(&config, path, err) ||
+        !schedule_make(&p->schedule, &config, steps, err))
         return false;
     if (!part_path(p, "transformer", path, err) || !(p->dit = dit_open(path, c->exec, false, err)) ||
         !part_path(p, "vae", path, err) || !(p->vae = vae_open(path, c->exec, false, err)))
         return false;
     if (noise.dim[1] != dit_info(p->dit)->channels)
         return error_set(err, ERROR_INPUT, "inputs.safetensors: noise has %d channels", (int)noise.dim[1]);
+    const struct dit_info *dit = dit_info(p->dit);
+    if (dit->channels != vae_info(p->vae)->channels || dit->out_channels != dit->channels ||
+        (dit->vace && dit->control_channels != vace_control_channels(p->vae)))
+        return error_set(err, ERROR_INPUT, "%s: transformer and vae have different numbers of channels", p->dir);
     return true;
 }
 
@@ -109,7 +115,8 @@ static bool text_from_prompts(struct pipeline *p, struct error *err)
     struct tokenizer *t = NULL;
     struct text_encoder *e = NULL;
 
-    p->text_rows = (int)golden_call_number(c, "max_sequence_length", 512);
+    if (!golden_call_int(c, "max_sequence_length", 512, 1, 65536, &p->text_rows, err))
+        return false;
     if (part_path(p, "text_encoder", path, err))
         e = text_encoder_open(path, c->exec, false, err);
     if (e && part_path(p, "tokenizer/tokenizer.json", path, err))
@@ -133,14 +140,24 @@ static bool text_from_prompts(struct pipeline *p, struct error *err)
     return p->negative != NULL;
 }
 
+static float guidance_of(const struct golden *c)
+{
+    return (float)golden_call_number(c, "guidance_scale", 5.0);
+}
+
 static bool text_from_inputs(struct pipeline *p, struct error *err)
 {
-    struct shape shape;
+    const bool guided = guidance_of(p->c) > 1 || golden_has_input(p->c, "negative_prompt_embeds");
+    struct shape shape, negative;
     p->positive = golden_input(p->c, "prompt_embeds", &shape, err);
-    p->negative = golden_input(p->c, "negative_prompt_embeds", NULL, err);
-    if (!p->positive || !p->negative)
+    p->negative = p->positive && guided ? golden_input(p->c, "negative_prompt_embeds", &negative, err) : NULL;
+    if (!p->positive || (guided && !p->negative))
         return false;
-    p->text_rows = (int)shape.dim[shape.rank - 2];
+    if (shape.rank != 3 || shape.dim[0] != 1 || shape.dim[2] != dit_info(p->dit)->text_width ||
+        (guided && !shape_equal(&shape, &negative)))
+        return error_set(err, ERROR_INPUT, "inputs.safetensors: the embeddings are not [1, rows, %d]",
+                         dit_info(p->dit)->text_width);
+    p->text_rows = (int)shape.dim[1];
     return true;
 }
 
@@ -207,6 +224,8 @@ static bool encode_references(struct pipeline *p, const struct vace_source *s, c
         struct shape shape;
         snprintf(name, sizeof name, "reference_u8.%d", r);
         const float *image = scaled(c, name, true, &shape);
+        if (shape.rank != 3 || shape.dim[2] != 3 || shape_count(&shape) < 3)
+            return error_set(err, ERROR_INPUT, "inputs.safetensors: %s is not [height, width, 3]", name);
         float *canvas = arena_array(&c->arena, float, (int64_t)s->height * s->width * 3);
         float *latent = arena_array(&c->arena, float, count);
         vace_letterbox(image, (int)shape.dim[0], (int)shape.dim[1], canvas, s->height, s->width);
@@ -225,12 +244,13 @@ static bool make_control(struct pipeline *p, struct error *err)
     struct golden *c = p->c;
     struct shape video, mask;
     const float *references[MAX_REFERENCES];
-    struct vace_source s = { .frames = (int)golden_call_number(c, "num_frames", 0),
-                             .height = (int)golden_call_number(c, "height", 0),
-                             .width = (int)golden_call_number(c, "width", 0),
-                             .references = references };
+    struct vace_source s = { .references = references };
     int side = vae_info(p->vae)->space_factor;
 
+    if (!golden_call_int(c, "num_frames", 0, 1, 65536, &s.frames, err) ||
+        !golden_call_int(c, "height", 0, 1, 65536, &s.height, err) ||
+        !golden_call_int(c, "width", 0, 1, 65536, &s.width, err))
+        return false;
     s.video = scaled(c, "video_u8", true, &video);
     s.mask = scaled(c, "mask_u8", false, &mask);
     int64_t pixels = (int64_t)s.frames * s.height * s.width;
@@ -271,7 +291,7 @@ static bool denoise(struct pipeline *p, struct sampler_state *s, struct error *e
 {
     struct golden *c = p->c;
     int64_t count = sampler_state_count(s);
-    float guidance = (float)golden_call_number(c, "guidance_scale", 5.0);
+    float guidance = guidance_of(c);
     float *flow = arena_array(&c->arena, float, count);
     struct dit_call call = { .frames = p->frames,
                              .height = p->height,
@@ -341,11 +361,7 @@ static bool run(struct pipeline *p, struct error *err)
     struct sampler_state s;
     bool from_text = !strcmp(golden_kind(c), "pipeline_t2v_text"), vace = !strcmp(golden_kind(c), "pipeline_vace");
 
-    int64_t *whole = arena_array(&c->arena, int64_t, p->schedule.steps);
-    for (int i = 0; i < p->schedule.steps; i++)
-        whole[i] = (int64_t)p->schedule.timesteps[i];
-    golden_compare(c, "sigmas", p->schedule.sigmas, p->schedule.steps + 1);
-    golden_compare_ints(c, "timesteps", whole, p->schedule.steps);
+    golden_schedule(c, &p->schedule);
     if (!(from_text ? text_from_prompts(p, err) : text_from_inputs(p, err)) || (vace && !make_control(p, err)))
         return false;
 
