@@ -57,8 +57,8 @@ static struct dit *prepare(struct studio *studio, const struct denoise *d, const
         return dit;
     const int channels = dit_info(dit)->control_channels;
     int empty_frames;
-    const float *empty =
-        studio_empty_control(studio, d->latent_frames, s->sampler.height, s->sampler.width, &empty_frames, err);
+    const float *empty = studio_empty_control(studio, channels, d->latent_frames, s->sampler.height, s->sampler.width,
+                                              &empty_frames, err);
     if (!empty)
         return NULL;
     *control = make_control(d, s, channels, empty, empty_frames);

@@ -3,6 +3,7 @@
 #include "common/base/arena.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
+#include "worker/latents.h"
 #include "worker/vace.h"
 #include "worker/video_write.h"
 
@@ -122,8 +123,14 @@ struct dit *studio_dit(struct studio *s, struct error *err)
 struct vae *studio_vae(struct studio *s, struct error *err)
 {
     char path[640];
-    if (!s->vae && make_ready(s, "vae", path, err))
-        s->vae = vae_open(path, s->exec, false, err);
+    if (s->vae || !make_ready(s, "vae", path, err) || !(s->vae = vae_open(path, s->exec, false, err)))
+        return s->vae;
+    const struct vae_info *info = vae_info(s->vae);
+    if (info->space_factor != LATENT_SPACE || info->time_factor != LATENT_TIME) {
+        error_set(err, ERROR_INPUT, "%s: the VAE has factors %d and %d, expected %d and %d", path, info->space_factor,
+                  info->time_factor, LATENT_SPACE, LATENT_TIME);
+        vae_close(&s->vae);
+    }
     return s->vae;
 }
 
@@ -140,7 +147,7 @@ const struct sampler_config *studio_sampler(struct studio *s, struct error *err)
     return s->sampler_known ? &s->sampler : NULL;
 }
 
-const float *studio_empty_control(struct studio *s, int frames, int height, int width, int *frames_kept,
+const float *studio_empty_control(struct studio *s, int channels, int frames, int height, int width, int *frames_kept,
                                   struct error *err)
 {
     struct empty_control *e = &s->empty;
@@ -151,12 +158,17 @@ const float *studio_empty_control(struct studio *s, int frames, int height, int 
     struct vae *vae = studio_vae(s, err);
     if (!vae)
         return NULL;
+    if (vace_control_channels(vae) != channels) {
+        error_set(err, ERROR_INPUT, "the painter reads %d control channels, the VAE gives %d", channels,
+                  vace_control_channels(vae));
+        return NULL;
+    }
     const struct vace_source nothing = {
         .frames = vae_video_frames(vae, frames),
         .height = height * vae_info(vae)->space_factor,
         .width = width * vae_info(vae)->space_factor,
     };
-    float *data = xmalloc((size_t)vace_control_channels(vae) * frames * height * width * sizeof(float));
+    float *data = xmalloc((size_t)channels * frames * height * width * sizeof(float));
     if (!vace_control(vae, &nothing, data, err)) {
         free(data);
         return NULL;

@@ -21,10 +21,10 @@ struct dit *studio_dit(struct studio *s, struct error *err);
 struct vae *studio_vae(struct studio *s, struct error *err);
 const struct sampler_config *studio_sampler(struct studio *s, struct error *err);
 
-/* The control latents of a shot for which nothing is given, [vace_control_channels, frames, height, width] of latents:
+/* The control latents of a shot for which nothing is given, [channels, frames, height, width] of latents:
  * they do not depend on the shot, so they are kept. Longer ones begin with the shorter ones (the encoder is causal);
- * *frames_kept says how many there are, at least `frames`. */
-const float *studio_empty_control(struct studio *s, int frames, int height, int width, int *frames_kept,
+ * *frames_kept says how many there are, at least `frames`. `channels` is what the painter reads. */
+const float *studio_empty_control(struct studio *s, int channels, int frames, int height, int width, int *frames_kept,
                                   struct error *err);
 
 /* Closes all models and holds one at a time from now on. False when that was so already: there is nothing left to give

@@ -179,6 +179,9 @@ static bool draw(struct identity *id, const struct task_run *run, const Shotline
     struct vae *vae = studio_vae(run->studio, err);
     if (!vae)
         return false;
+    if (vae_info(vae)->channels != id->channels)
+        return error_set(err, ERROR_INPUT, "the painter's latents have %d channels, the VAE's %d", id->channels,
+                         vae_info(vae)->channels);
     float *canvas = xmalloc((size_t)t->width * t->height * 3 * sizeof *canvas);
     bool ok = vae_decode(vae, id->latent, 1, (int)t->height / LATENT_SPACE, (int)t->width / LATENT_SPACE, canvas, err);
     if (ok) {

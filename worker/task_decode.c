@@ -142,12 +142,7 @@ bool task_decode_run(const struct task_run *run, const Shotline__DecodeTask *t, 
     struct vae *vae = studio_vae(run->studio, err);
     if (!vae)
         return false;
-    const struct vae_info *info = vae_info(vae);
-    if (info->space_factor != LATENT_SPACE || info->time_factor != LATENT_TIME)
-        return error_set(err, ERROR_INPUT, "the VAE has factors %d and %d, expected %d and %d", info->space_factor,
-                         info->time_factor, LATENT_SPACE, LATENT_TIME);
-
-    const int width = (int)t->width, height = (int)t->height, channels = info->channels;
+    const int width = (int)t->width, height = (int)t->height, channels = vae_info(vae)->channels;
     const struct shape shape = SHAPE(channels, t->latent_frames, height / LATENT_SPACE, width / LATENT_SPACE);
     k.middle = vae_video_frames(vae, (int)t->latent_frames) / 2;
     k.thumbnail = (struct image){ .width = width, .height = height, .rgb = xcalloc((size_t)width * height, 3) };

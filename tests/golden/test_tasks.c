@@ -5,6 +5,7 @@
 #include "worker/video_read.h"
 
 #include "common/base/file.h"
+#include "common/base/json.h"
 #include "common/base/str.h"
 
 #include <dirent.h>
@@ -577,6 +578,19 @@ static void inputs_are_listed(void **state)
     bench_close(&b);
 }
 
+static void denoise_is_refused(struct bench *b, struct script *s, const char *says)
+{
+    struct error err = { 0 };
+    struct task_outputs out;
+    Shotline__TaskSpec spec = SHOTLINE__TASK_SPEC__INIT;
+    spec.kind = SHOTLINE__TASK_KIND__TASK_DENOISE;
+    spec.numerics = SHOTLINE__NUMERICS__NUMERICS_EXACT;
+    spec.denoise = &s->t;
+    assert_false(task_execute(&b->run, &spec, &out, &err));
+    assert_int_equal(err.kind, ERROR_INPUT);
+    assert_non_null(strstr(err.text, says));
+}
+
 /* A model file that was cut short is named, and the worker lives on. */
 static void broken_pack_is_named(void **state)
 {
@@ -598,16 +612,34 @@ static void broken_pack_is_named(void **state)
     b.studio = b.run.studio = studio_open(in_dir("broken"), b.exec, &err);
     assert_non_null(b.studio);
 
-    struct task_outputs out;
-    Shotline__TaskSpec spec = SHOTLINE__TASK_SPEC__INIT;
-    spec.kind = SHOTLINE__TASK_KIND__TASK_DENOISE;
-    spec.numerics = SHOTLINE__NUMERICS__NUMERICS_EXACT;
-    spec.denoise = &s.t;
-    assert_false(task_execute(&b.run, &spec, &out, &err));
-    assert_int_equal(err.kind, ERROR_INPUT);
-    assert_non_null(strstr(err.text, "transformer/diffusion_pytorch_model.safetensors"));
+    denoise_is_refused(&b, &s, "transformer/diffusion_pytorch_model.safetensors");
     bench_close(&b);
     assert_true(file_remove_tree(in_dir("broken"), &err));
+}
+
+/* Each part can be loaded, but a task would reach beyond the arrays that it makes for the others. */
+static void parts_that_do_not_fit_are_named(void **state)
+{
+    (void)state;
+    struct error err = { 0 };
+    struct bench b;
+    struct script s;
+    bench_open(&b, "store");
+    script_make(&b, &s);
+    studio_close(&b.studio);
+
+    make_pack(in_dir("unfit"));
+    const char *file = in_dir("unfit/vae/config.json");
+    json_t *config = json_load(file, &err);
+    assert_non_null(config);
+    json_object_set_new(config, "temperal_downsample", json_pack("[b, b, b]", 0, 0, 0));
+    assert_int_equal(json_dump_file(config, file, 0), 0);
+    json_decref(config);
+    b.studio = b.run.studio = studio_open(in_dir("unfit"), b.exec, &err);
+    assert_non_null(b.studio);
+    denoise_is_refused(&b, &s, "the VAE has factors 8 and 1, expected 8 and 4");
+    bench_close(&b);
+    assert_true(file_remove_tree(in_dir("unfit"), &err));
 }
 
 int main(void)
@@ -623,6 +655,7 @@ int main(void)
         cmocka_unit_test(bad_specs_are_refused_by_name),
         cmocka_unit_test(inputs_are_listed),
         cmocka_unit_test(broken_pack_is_named),
+        cmocka_unit_test(parts_that_do_not_fit_are_named),
     };
     return cmocka_run_group_tests(tests, open_all, remove_all);
 }
