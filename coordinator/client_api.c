@@ -306,8 +306,12 @@ static char *running_text(const struct request *r, const struct worker *w)
         if (!t)
             continue;
         str_printf(&text, "%s%s", text.size ? ", " : "", task_kind_name(t->kind));
+        if (t->role)
+            str_printf(&text, " %s", task_role_name(t->role));
         if (t->step_count)
             str_printf(&text, " %" PRIu32 "/%" PRIu32, t->step, t->step_count);
+        if (t->shot)
+            str_printf(&text, " of shot %" PRIu32, t->shot);
         str_printf(&text, " (task %" PRIu64 ")", t->id.v);
     }
     char *copy = text.size ? arena_strdup(r->arena, text.data) : NULL;
