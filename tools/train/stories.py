@@ -54,7 +54,7 @@ OPENINGS = ["", "", "", "", "a video of ", "a short film: ", "game trailer: ", "
             "cartoon: ", "a story: ", "for our new game: ", "promo: ", "a birthday video: ", "please show this: ", "a cute film: ", "adventure: ", "epic trailer: "]
 CLOSINGS = ["", "", "", "", "", " buy now", " play now", " coming soon", " come and visit us", " have fun", " the end", " order today"]
 SOFT = ["with soft fades", "dreamy", "with dissolves", "soft transitions", "fade between scenes"]
-NAMES = "mia leo zoe max tom ben ada kim bob sam lily otto nina hugo emma finn rex lulu momo pip gus hero star king bubu kiki toto zed ivy fred bella".split()
+NAMES = "mia leo zoe max tom ben ada kim bob sam lily otto nina hugo emma finn rex lulu momo pip rubi bo gus hero star king bubu kiki toto zed ivy fred bella".split()
 
 
 def pick(rng, items):
@@ -92,7 +92,7 @@ def cast_new(rng):
     figures = [figure_new(rng, .25) for _ in range(count)]
     names = list(NAMES)
     rng.shuffle(names)
-    given = rng.rand() < .35
+    given = rng.rand() < .6
     for f in figures:
         f["given"] = given and rng.rand() < .9
         if not f["given"]:
