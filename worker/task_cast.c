@@ -129,7 +129,7 @@ static bool denoise_picture(struct identity *id, const struct task_run *run, con
     struct shape shape = SHAPE(-1, -1);
     struct solver_state state = { 0 };
     float *negative = NULL, *noise = NULL, *text = task_blob_tensor(run, t->text, "text", "embedding", &shape, err);
-    bool ok = text && shape.dim[0] <= 4096 &&
+    bool ok = text && task_check("rows of the text embedding", shape.dim[0], 1, TASK_MAX_TEXT_ROWS, err) &&
               (negative = task_blob_tensor(run, t->negative_text, "negative text", "embedding", &shape, err));
     struct dit *dit = ok ? studio_dit(run->studio, err) : NULL;
     if (!dit) {

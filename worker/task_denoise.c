@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_TEXT_ROWS 4096
-
 static bool check(const Shotline__DenoiseTask *t, struct error *err)
 {
     if (!task_check_size(t->width, t->height, err) ||
@@ -52,7 +50,7 @@ static bool inputs_read(struct inputs *in, const struct task_run *run, const Sho
 {
     struct shape text = SHAPE(-1, -1);
     in->text = task_blob_tensor(run, t->text, "text", "embedding", &text, err);
-    if (!in->text || !task_check("rows of the text embedding", text.dim[0], 1, MAX_TEXT_ROWS, err))
+    if (!in->text || !task_check("rows of the text embedding", text.dim[0], 1, TASK_MAX_TEXT_ROWS, err))
         return false;
     in->text_rows = (int)text.dim[0];
     in->text_width = (int)text.dim[1];

@@ -17,6 +17,8 @@ bool task_decode_run(const struct task_run *run, const Shotline__DecodeTask *t, 
 bool task_stitch_run(const struct task_run *run, const Shotline__StitchTask *t, struct task_outputs *out,
                      struct error *err);
 
+enum { TASK_MAX_TEXT_ROWS = 4096 };
+
 /* ERROR_INPUT "NAME is V, expected MIN to MAX". */
 bool task_check(const char *name, int64_t v, int64_t min, int64_t max, struct error *err);
 /* Width and height that the models can draw: multiples of 16, 16 to 4096. */
