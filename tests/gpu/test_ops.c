@@ -83,8 +83,8 @@ static void weights_of_every_type(void **state)
 static void row_norms(void **state)
 {
     (void)state;
-    static const int shapes[][2] = { { 1, 4 },  { 5, 3 },    { 9, 12 },   { 17, 16 },  { 40, 20 },
-                                     { 3, 36 }, { 100, 64 }, { 33, 100 }, { 21, 192 }, { 2, 1537 } };
+    static const int shapes[][2] = { { 1, 4 },    { 5, 3 },    { 9, 12 },   { 17, 16 },  { 40, 20 },  { 3, 36 },
+                                     { 100, 64 }, { 33, 100 }, { 21, 192 }, { 2, 1537 }, { 37, 260 }, { 3, 1536 } };
     struct test_case c;
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         struct shape x = SHAPE(shapes[i][0], shapes[i][1]), w = SHAPE(shapes[i][1]);
