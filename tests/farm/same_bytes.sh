@@ -24,18 +24,18 @@ render_plan again state-one 1
 [ "$(tasks_made again)" -eq 0 ] || fail "the second render made $(tasks_made again) tasks again"
 same "$work/one/v.manifest.json" "$work/again/v.manifest.json"
 
-# Three workers, of which one is killed while it denoises a range: its lease is taken back, and another tries.
+# Three workers, of which one is killed while it denoises: its lease is taken back, and another tries.
 "${render[@]}" --plan "$work/plan.json" -o "$work/killed" --state "$HOME/.local/state/shotline" --workers 3 \
     >"$work/killed.json" 2>"$work/killed.err" &
 client_pid=$!
 victim=
 while kill -0 $client_pid 2>/dev/null; do
     victim=$("$shotline" workers --json --timeout 1 2>/dev/null |
-        sed -nE 's/.*"name":"(worker-[0-9])".*"running":"denoise range [1-9].*/\1/p' | head -n 1)
+        sed -nE 's/.*"name":"(worker-[0-9])".*"running":"denoise.*/\1/p' | head -n 1)
     [ -n "$victim" ] && kill -9 "$(pgrep -P $client_pid -f -- "--name $victim")" && break
     sleep 0.05
 done
-[ -n "$victim" ] || fail "no worker was seen in the middle of a range"
+[ -n "$victim" ] || fail "no worker was seen in the middle of a denoise task"
 wait $client_pid || fail "render with a killed worker: $(cat "$work/killed.err")"
 client_pid=
 grep -q "local_farm.restart process=$victim signal=9" "$work/killed.err" || fail "the kill was not noticed"
