@@ -4,7 +4,7 @@ PACKAGES_BUILD="gcc libc6-dev cmake ninja-build pkg-config glslc protobuf-c-comp
     libconfig-dev libsodium-dev libjansson-dev libczmq-dev libzmq3-dev libprotobuf-c-dev libsqlite3-dev libvulkan-dev
     libpcre2-dev libutf8proc-dev libavcodec-dev libavformat-dev libavutil-dev libswscale-dev libcmocka-dev"
 PACKAGES_RUN="mesa-vulkan-drivers"
-PACKAGES_TEST="vulkan-validationlayers libopenblas-dev"
+PACKAGES_TEST="vulkan-validationlayers libopenblas-dev procps"
 
 # install_packages NAME...: installs those that are missing, as root or by sudo. Says nothing when all are there.
 install_packages() {
