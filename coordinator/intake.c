@@ -193,7 +193,6 @@ static bool take_campaign(const struct intake *in, struct campaign *c, const Sho
     c->name = arena_strdup(&c->arena, m->name);
     memcpy(c->token, m->token.data, sizeof c->token);
     c->priority = m->priority;
-    c->takes = m->takes;
     c->steps = m->has_steps ? m->steps : 0;
     c->guidance_scale = m->has_guidance_scale ? m->guidance_scale : 0;
     return take_cast(in, c, m->cast, m->n_cast, err) && take_videos(in, c, m->videos, m->n_videos, err);

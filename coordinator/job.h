@@ -228,7 +228,7 @@ struct campaign {
     uint8_t token[16];
     const char *name;
     int32_t priority;
-    uint32_t takes, steps; /* steps 0: the pack's */
+    uint32_t steps; /* steps 0: the pack's */
     double guidance_scale; /* 0: the pack's */
     struct cast_member *cast;
     uint32_t cast_count;

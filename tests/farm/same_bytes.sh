@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The same plan gives the same bytes with one worker, and with three of which one is killed in the middle of a range; a second
+# The same plan gives the same bytes with one worker, and with three of which one is killed while it denoises; a second
 # render comes from the cache; a changed shot is rendered alone.
 . "$(dirname "$0")/lib.sh" "$1"
 micro_pack "$work/pack"
