@@ -10,7 +10,46 @@ void fleet_free(struct fleet *f)
     for (size_t i = 0; i < f->count; i++)
         free(f->workers[i]);
     free(f->workers);
+    index_free(&f->by_id);
+    index_free(&f->by_address);
     *f = (struct fleet){ 0 };
+}
+
+static uint64_t address_hash(const struct worker_address *a)
+{
+    uint64_t h = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+
+    for (uint8_t i = 0; i < a->size; i++)
+        h = (h ^ a->bytes[i]) * UINT64_C(0x100000001b3);
+    return h;
+}
+
+static bool address_is(const struct worker *w, const struct worker_address *a)
+{
+    return w->address.size == a->size && !memcmp(w->address.bytes, a->bytes, a->size);
+}
+
+/* A worker is found at one address: the one that its last hello came from. */
+static void move_to(struct fleet *f, struct worker *w, const struct worker_address *a)
+{
+    if (index_get(&f->by_address, address_hash(&w->address)) == w)
+        index_remove(&f->by_address, address_hash(&w->address));
+    w->address = *a;
+    index_put(&f->by_address, address_hash(a), w);
+}
+
+static void forget(struct fleet *f, struct worker *w)
+{
+    if (index_get(&f->by_address, address_hash(&w->address)) == w)
+        index_remove(&f->by_address, address_hash(&w->address));
+    index_remove(&f->by_id, w->id.v);
+    *w = (struct worker){ 0 };
+}
+
+static void take_id(struct fleet *f, struct worker *w, struct worker_id id)
+{
+    w->id = id;
+    index_put(&f->by_id, id.v, w);
 }
 
 static struct worker *fleet_add(struct fleet *f)
@@ -22,7 +61,7 @@ static struct worker *fleet_add(struct fleet *f)
             if (!f->workers[i]->alive && (!oldest || f->workers[i]->heard_ms < oldest->heard_ms))
                 oldest = f->workers[i];
         if (oldest)
-            *oldest = (struct worker){ 0 };
+            forget(f, oldest);
         return oldest;
     }
     if (f->count == f->room) {
@@ -40,7 +79,7 @@ struct worker *fleet_restore(struct fleet *f, struct worker_id id, const char *n
 
     if (!w)
         return NULL;
-    w->id = id;
+    take_id(f, w, id);
     str_copy(w->name, sizeof w->name, name);
     memcpy(w->boot_id, boot_id, sizeof w->boot_id);
     if (id.v > f->last_id)
@@ -50,9 +89,11 @@ struct worker *fleet_restore(struct fleet *f, struct worker_id id, const char *n
 
 struct worker *fleet_hello(struct fleet *f, const struct worker_hello *h, int64_t now_ms, bool *restarted)
 {
-    struct worker *w = NULL;
+    struct worker *w = fleet_at_address(f, &h->address);
 
     *restarted = false;
+    if (w && memcmp(w->boot_id, h->boot_id, 16))
+        w = NULL;
     for (size_t i = 0; i < f->count && !w; i++) /* the same process again, perhaps over a new connection */
         if (!memcmp(f->workers[i]->boot_id, h->boot_id, 16))
             w = f->workers[i];
@@ -67,7 +108,7 @@ struct worker *fleet_hello(struct fleet *f, const struct worker_hello *h, int64_
         w = fleet_add(f);
         if (!w)
             return NULL;
-        w->id.v = ++f->last_id;
+        take_id(f, w, (struct worker_id){ ++f->last_id });
         w->dirty = true;
     }
     w->dirty = w->dirty || *restarted;
@@ -75,7 +116,7 @@ struct worker *fleet_hello(struct fleet *f, const struct worker_hello *h, int64_
     str_copy(w->device, sizeof w->device, h->device);
     memcpy(w->boot_id, h->boot_id, sizeof w->boot_id);
     w->device_bytes = h->device_bytes;
-    w->address = h->address;
+    move_to(f, w, &h->address);
     w->alive = true;
     w->heard_ms = now_ms;
     w->credit = 0;
@@ -84,20 +125,18 @@ struct worker *fleet_hello(struct fleet *f, const struct worker_hello *h, int64_
 
 struct worker *fleet_worker(const struct fleet *f, struct worker_id id)
 {
-    for (size_t i = 0; i < f->count; i++)
-        if (f->workers[i]->id.v == id.v)
-            return f->workers[i];
-    return NULL;
+    return index_get(&f->by_id, id.v);
 }
 
 struct worker *fleet_at_address(const struct fleet *f, const struct worker_address *a)
 {
-    for (size_t i = 0; i < f->count; i++) {
-        struct worker *w = f->workers[i];
+    struct worker *w = index_get(&f->by_address, address_hash(a));
 
-        if (w->alive && w->address.size == a->size && !memcmp(w->address.bytes, a->bytes, a->size))
-            return w;
-    }
+    if (!w || address_is(w, a))
+        return w && w->alive ? w : NULL;
+    for (size_t i = 0; i < f->count; i++) /* two addresses of one hash: rare, but peers may choose them */
+        if (f->workers[i]->alive && address_is(f->workers[i], a))
+            return f->workers[i];
     return NULL;
 }
 
@@ -235,6 +274,25 @@ static double fleet_mean(const struct fleet *f, enum task_kind k)
         cold_count += f->workers[i]->cold_ms[k] > 0;
     }
     return warm_count ? warm / warm_count : cold_count ? cold / cold_count : 0;
+}
+
+struct fleet_means fleet_means(const struct fleet *f)
+{
+    struct fleet_means means = { { 0 } };
+
+    for (int k = 0; k < TASK_KINDS; k++)
+        means.ms[k] = fleet_mean(f, (enum task_kind)k);
+    for (int k = 0; k < TASK_KINDS; k++)
+        if (!(means.ms[k] > 0))
+            means.ms[k] = means.ms[TASK_DENOISE];
+    return means;
+}
+
+double worker_ms_per_unit(const struct worker *w, enum task_kind k, const struct fleet_means *means)
+{
+    double own = warm_ms(w, k);
+
+    return own > 0 ? own : means->ms[k];
 }
 
 double fleet_ms_per_unit(const struct fleet *f, const struct worker *w, enum task_kind k)

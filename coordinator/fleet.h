@@ -3,6 +3,7 @@
 #ifndef SHOTLINE_COORDINATOR_FLEET_H
 #define SHOTLINE_COORDINATOR_FLEET_H
 
+#include "coordinator/index.h"
 #include "coordinator/job.h"
 
 #define FLEET_MAX_WORKERS  4096
@@ -48,6 +49,7 @@ struct fleet {
     struct worker **workers;
     size_t count, room;
     uint64_t last_id;
+    struct index by_id, by_address; /* the latter by a hash: an address is compared whole */
 };
 
 #define FLEET_MISSED_HEARTBEATS 3
@@ -89,7 +91,12 @@ bool worker_holds(const struct worker *w, const struct digest *d);
 /* Takes the measure of a finished task. */
 void worker_measure(struct worker *w, enum task_kind k, double units, int64_t ms);
 /* Expected ms per unit: the worker's own best of late, else the fleet's mean of those, else the mean of cold starts,
- * else what denoising costs (units are of about the same cost), else 0. */
+ * else what denoising costs (units are of about the same cost), else 0. The means are taken once for many questions. */
+struct fleet_means {
+    double ms[TASK_KINDS]; /* 0: nothing was measured */
+};
+struct fleet_means fleet_means(const struct fleet *f);
+double worker_ms_per_unit(const struct worker *w, enum task_kind k, const struct fleet_means *means);
 double fleet_ms_per_unit(const struct fleet *f, const struct worker *w, enum task_kind k); /* w NULL: the mean */
 
 #endif

@@ -1,5 +1,6 @@
 #include "coordinator/schedule.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #define FETCH_BYTES_PER_MS 50000.0 /* a guess for moving blobs; only its order of magnitude matters */
@@ -9,29 +10,44 @@
 
 size_t schedule_candidates(struct campaign **campaigns, size_t campaign_count, struct task **tasks, size_t room)
 {
-    size_t count = 0;
-    uint32_t *taken = xcalloc(campaign_count ? campaign_count : 1, sizeof *taken);
+    struct entrant {
+        struct campaign *campaign;
+        uint32_t taken;
+    } *entrants = xcalloc(campaign_count ? campaign_count : 1, sizeof *entrants);
+    size_t entrant_count = 0, count = 0;
 
+    for (size_t i = 0; i < campaign_count; i++)
+        if (campaigns[i]->queue_count)
+            entrants[entrant_count++].campaign = campaigns[i];
     while (count < room) {
-        size_t best = campaign_count;
+        struct entrant *best = NULL;
 
-        for (size_t i = 0; i < campaign_count; i++) {
-            const struct campaign *c = campaigns[i];
+        for (struct entrant *e = entrants; e < entrants + entrant_count; e++) {
+            const struct campaign *c = e->campaign;
 
             if (!c->queue_count)
                 continue;
-            if (best == campaign_count || c->priority > campaigns[best]->priority ||
-                (c->priority == campaigns[best]->priority &&
-                 c->running + taken[i] < campaigns[best]->running + taken[best]))
-                best = i;
+            if (!best || c->priority > best->campaign->priority ||
+                (c->priority == best->campaign->priority &&
+                 c->running + e->taken < best->campaign->running + best->taken))
+                best = e;
         }
-        if (best == campaign_count)
+        if (!best)
             break;
-        taken[best]++;
-        tasks[count++] = queue_pop(campaigns[best]);
+        best->taken++;
+        tasks[count++] = queue_pop(best->campaign);
     }
-    free(taken);
+    free(entrants);
     return count;
+}
+
+/* Whether any living worker may take it. */
+static bool schedule_possible(const struct fleet *f, const struct task *t)
+{
+    for (size_t i = 0; i < f->count; i++)
+        if (schedule_may_run(f->workers[i], t))
+            return true;
+    return false;
 }
 
 bool schedule_may_run(const struct worker *w, const struct task *t)
@@ -39,9 +55,9 @@ bool schedule_may_run(const struct worker *w, const struct task *t)
     return w->alive && w->device_bytes >= t->too_small_bytes && !task_failed_on(t, w->id);
 }
 
-static double task_ms(const struct fleet *f, const struct worker *w, const struct task *t)
+static double task_ms(const struct worker *w, const struct task *t, const struct fleet_means *means)
 {
-    return t->work * fleet_ms_per_unit(f, w, t->kind);
+    return t->work * (w ? worker_ms_per_unit(w, t->kind, means) : means->ms[t->kind]);
 }
 
 static double fetch_ms(const struct worker *w, const struct task *t)
@@ -54,18 +70,20 @@ static double fetch_ms(const struct worker *w, const struct task *t)
     return bytes / FETCH_BYTES_PER_MS;
 }
 
-static double remaining_ms(const struct fleet *f, const struct worker *w, const struct task *t, int64_t now_ms)
+static double remaining_ms(const struct worker *w, const struct task *t, int64_t now_ms,
+                           const struct fleet_means *means)
 {
     double elapsed = (double)(now_ms - t->dispatched_ms);
 
     if (t->step && t->step_count)
         return elapsed * (double)(t->step_count - t->step) / (double)t->step;
-    double left = task_ms(f, w, t) - elapsed;
+    double left = task_ms(w, t, means) - elapsed;
     return left > 0 ? left
                     : elapsed / 2; /* late, or never measured: the longer it took, the longer it may still take */
 }
 
-int64_t schedule_free_at_ms(const struct fleet *f, const struct ledger *l, const struct worker *w, int64_t now_ms)
+static double free_at_ms(const struct ledger *l, const struct worker *w, int64_t now_ms,
+                         const struct fleet_means *means)
 {
     double left = 0;
 
@@ -73,72 +91,117 @@ int64_t schedule_free_at_ms(const struct fleet *f, const struct ledger *l, const
         const struct task *t = ledger_task(l, w->running[i]);
 
         if (t && t->state == TASK_RUNNING)
-            left += remaining_ms(f, w, t, now_ms);
+            left += remaining_ms(w, t, now_ms, means);
     }
-    return now_ms + (int64_t)left;
+    return (double)(now_ms + (int64_t)left);
 }
 
-/* A worker that could do a task, and when it would be done. */
-struct choice {
-    bool found;
-    size_t worker;
-    double ms, finish;
+int64_t schedule_free_at_ms(const struct fleet *f, const struct ledger *l, const struct worker *w, int64_t now_ms)
+{
+    const struct fleet_means means = fleet_means(f);
+
+    return (int64_t)free_at_ms(l, w, now_ms, &means);
+}
+
+/* A living worker while tasks are given out. */
+struct desk {
+    struct worker *worker;
+    double free_at;
+    uint32_t credit;
+    bool idle; /* runs nothing */
+    double ms_per_unit[TASK_KINDS];
 };
+
+struct office {
+    double now;
+    struct desk *desks;
+    size_t count, credit;
+};
+
+static struct office office_open(const struct fleet *f, const struct ledger *l, int64_t now_ms)
+{
+    const struct fleet_means means = fleet_means(f);
+    struct office o = { .now = (double)now_ms, .desks = xcalloc(f->count ? f->count : 1, sizeof *o.desks) };
+
+    for (size_t i = 0; i < f->count; i++) {
+        struct worker *w = f->workers[i];
+        struct desk *d = &o.desks[o.count];
+
+        if (!w->alive)
+            continue;
+        *d = (struct desk){ .worker = w, .free_at = free_at_ms(l, w, now_ms, &means), .credit = w->credit };
+        d->idle = !w->running_count;
+        for (int k = 0; k < TASK_KINDS; k++)
+            d->ms_per_unit[k] = worker_ms_per_unit(w, (enum task_kind)k, &means);
+        o.credit += d->credit;
+        o.count++;
+    }
+    return o;
+}
+
+/* Of the workers that ask for work (or of those that do not) who would finish the task first, and when. Nobody who is
+ * not faster than `limit` even with nothing to fetch is looked at closely: most busy workers are not. */
+static struct desk *first_to_finish(const struct office *o, const struct task *t, bool asking, double limit,
+                                    double *finish)
+{
+    struct desk *best = NULL;
+
+    for (struct desk *d = o->desks; d < o->desks + o->count; d++) {
+        double at = d->free_at + t->work * d->ms_per_unit[t->kind];
+
+        if ((d->credit > 0) != asking || at >= limit)
+            continue;
+        if (!asking && d->idle && d->free_at <= o->now)
+            continue; /* idle without asking for work: it fetches the pack, or leaves */
+        if (!schedule_may_run(d->worker, t))
+            continue;
+        at += fetch_ms(d->worker, t);
+        if (at < limit) {
+            best = d;
+            limit = *finish = at;
+        }
+    }
+    return best;
+}
 
 size_t schedule_assign(const struct fleet *f, const struct ledger *l, struct task *const *tasks, size_t count,
                        int64_t now_ms, struct assignment *assignments)
 {
+    struct office o = office_open(f, l, now_ms);
     size_t made = 0;
-    double *free_at = xcalloc(f->count ? f->count : 1, sizeof *free_at);
-    uint32_t *credit = xcalloc(f->count ? f->count : 1, sizeof *credit);
 
-    for (size_t i = 0; i < f->count; i++)
-        if (f->workers[i]->alive) {
-            free_at[i] = (double)schedule_free_at_ms(f, l, f->workers[i], now_ms);
-            credit[i] = f->workers[i]->credit;
-        }
     for (size_t k = 0; k < count; k++) {
         struct task *t = tasks[k];
-        struct choice any = { 0 }, idle = { 0 };
-        bool possible = false;
+        double finish = 0;
 
-        for (size_t i = 0; i < f->count; i++) {
-            const struct worker *w = f->workers[i];
-
-            if (!schedule_may_run(w, t))
-                continue;
-            possible = true;
-            if (!credit[i] && !w->running_count && free_at[i] <= (double)now_ms)
-                continue; /* idle without asking for work: it fetches the pack, or leaves */
-            struct choice c = { .found = true, .worker = i, .ms = task_ms(f, w, t) + fetch_ms(w, t) };
-            c.finish = free_at[i] + c.ms;
-            if (!any.found || c.finish < any.finish)
-                any = c;
-            if (credit[i] && (!idle.found || c.finish < idle.finish))
-                idle = c;
-        }
-        if (!possible && t->failed_count && fleet_alive(f)) {
-            assignments[made++] = (struct assignment){ .task = t };
+        if (t->failed_count && !schedule_possible(f, t)) {
+            if (o.count)
+                assignments[made++] = (struct assignment){ .task = t };
             continue;
         }
-        if (!any.found)
+        if (!o.credit)
             continue;
-        double now = (double)now_ms;
-        if (idle.found && WAIT_GAIN * (any.finish - now) >= idle.finish - now)
-            any = idle;
-        free_at[any.worker] += any.ms;
-        if (!credit[any.worker])
-            continue; /* worth waiting for */
-        credit[any.worker]--;
-        assignments[made++] = (struct assignment){ .task = t, .worker = f->workers[any.worker] };
+        struct desk *d = first_to_finish(&o, t, true, HUGE_VAL, &finish);
+        /* A busy one is worth waiting for when even then it is done in much less time. */
+        struct desk *busy = first_to_finish(&o, t, false, d ? o.now + (finish - o.now) / WAIT_GAIN : HUGE_VAL, &finish);
+        if (busy)
+            d = busy;
+        if (!d)
+            continue;
+        d->free_at = finish;
+        if (busy)
+            continue;
+        d->credit--;
+        o.credit--;
+        assignments[made++] = (struct assignment){ .task = t, .worker = d->worker };
     }
-    free(free_at);
-    free(credit);
+    free(o.desks);
     return made;
 }
 
 int64_t schedule_eta_ms(const struct fleet *f, const struct campaign *c, int64_t now_ms)
 {
+    const struct fleet_means means = fleet_means(f);
     double work_ms = 0, longest_ms = 0;
     uint32_t alive = fleet_alive(f);
 
@@ -153,7 +216,7 @@ int64_t schedule_eta_ms(const struct fleet *f, const struct campaign *c, int64_t
             return -1; /* not planned yet */
         for (uint32_t k = 0; k < v->task_count; k++) {
             const struct task *t = &v->tasks[k];
-            double ms = task_ms(f, NULL, t);
+            double ms = task_ms(NULL, t, &means);
 
             if (task_ended(t->state))
                 continue;
@@ -161,7 +224,7 @@ int64_t schedule_eta_ms(const struct fleet *f, const struct campaign *c, int64_t
                 return -1;
             if (t->state == TASK_RUNNING) {
                 const struct worker *w = fleet_worker(f, t->worker);
-                ms = remaining_ms(f, w, t, now_ms);
+                ms = remaining_ms(w, t, now_ms, &means);
             }
             work_ms += ms;
             if (ms > longest_ms)

@@ -466,7 +466,7 @@ void worker_api_dispatch(struct farm *f, int64_t now_ms)
     struct task **tasks = xcalloc(room, sizeof *tasks);
     struct assignment *assignments = xcalloc(room, sizeof *assignments);
     size_t count = schedule_candidates(f->ledger.campaigns, f->ledger.campaign_count, tasks, room);
-    size_t made = schedule_assign(&f->fleet, &f->ledger, tasks, count, now_ms, assignments);
+    size_t made = count ? schedule_assign(&f->fleet, &f->ledger, tasks, count, now_ms, assignments) : 0;
 
     for (size_t i = 0; i < count; i++) /* all go back first: starting one takes it out of the queue again */
         queue_push(tasks[i]);
