@@ -1,5 +1,5 @@
 /* exec_vk_internal - what the parts of the Vulkan executor share: exec_vk.c (programs), exec_vk_weights.c,
- * exec_vk_record.c. */
+ * exec_vk_record.c and the recorders behind it. */
 #ifndef SHOTLINE_NN_EXEC_VK_INTERNAL_H
 #define SHOTLINE_NN_EXEC_VK_INTERNAL_H
 
