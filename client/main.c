@@ -25,6 +25,7 @@ static const struct command {
     { "fetch", "bring finished videos here", cmd_fetch },
     { "cancel", "stop a campaign", cmd_cancel },
     { "workers", "list a farm's workers", cmd_workers },
+    { "log", "print what has happened on a farm", cmd_log },
 };
 
 static void print_usage(FILE *to)

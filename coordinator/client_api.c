@@ -2,6 +2,7 @@
 
 #include "common/base/log.h"
 #include "common/wire/codec.h"
+#include "coordinator/inspect.h"
 #include "coordinator/intake.h"
 #include "coordinator/lifecycle.h"
 #include "coordinator/planning.h"
@@ -346,6 +347,18 @@ static void on_workers(const struct request *r)
     reply(r, &m);
 }
 
+static void on_log(const struct request *r, const Shotline__LogRequest *q)
+{
+    Shotline__FromFarm m = SHOTLINE__FROM_FARM__INIT;
+    struct error fault;
+
+    m.log = inspect_log(r->f, q, r->arena, &fault);
+    if (m.log)
+        reply(r, &m);
+    else
+        reply_error(r, SHOTLINE__FARM_ERROR_KIND__FARM_NOT_FOUND, fault.text);
+}
+
 static void on_message(struct farm *f, const struct message *message, int64_t now_ms)
 {
     struct arena arena = { 0 };
@@ -373,6 +386,8 @@ static void on_message(struct farm *f, const struct message *message, int64_t no
             on_cancel(&r, m->cancel);
         } else if (m->workers) {
             on_workers(&r);
+        } else if (m->log) {
+            on_log(&r, m->log);
         } else {
             reply_error(&r, SHOTLINE__FARM_ERROR_KIND__FARM_BAD_REQUEST, "an empty request");
         }

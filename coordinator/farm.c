@@ -7,6 +7,7 @@
 #include "common/wire/codec.h"
 #include "coordinator/artifacts.h"
 #include "coordinator/client_api.h"
+#include "coordinator/journal.h"
 #include "coordinator/lifecycle.h"
 #include "coordinator/planning.h"
 #include "coordinator/recover.h"
@@ -79,6 +80,7 @@ bool farm_open(struct farm *f, const struct farm_parts *parts, int64_t now_ms, i
                         .clients = parts->clients,
                         .kernel_proof = parts->kernel_proof,
                         .planner = parts->planner,
+                        .journal = parts->journal,
                         .wall_ms = wall_ms,
                         .fleet = { .heartbeat_ms = FARM_HEARTBEAT_MS, .lease_ms = FARM_LEASE_MS } };
     f->ledger.find_result = find_result;
@@ -142,6 +144,8 @@ bool farm_turn(struct farm *f, int64_t now_ms, int64_t wall_ms, struct error *er
     if (!store_save(f->store, &f->ledger, &f->fleet, err))
         return false;
     send_all(f);
+    if (f->journal)
+        journal_flush(f->journal);
     return artifacts_forget(f, err);
 }
 

@@ -25,6 +25,7 @@
 #define FARM_MAX_KEPT          1000 /* campaigns remembered */
 #define FARM_MAX_WAITING_PLANS 32
 
+struct journal;
 struct planner_thread;
 
 /* A message that leaves after the commit. */
@@ -55,6 +56,7 @@ struct farm {
     struct store_dir *blobs;
     struct endpoint *workers, *clients;
     struct planner_thread *planner; /* NULL: only videos with a plan of their own */
+    struct journal *journal;        /* NULL: nobody keeps what happens */
 
     struct outgoing *out;
     size_t out_count, out_room;
@@ -73,6 +75,7 @@ struct farm_parts {
     struct endpoint *workers, *clients;
     struct digest kernel_proof;
     struct planner_thread *planner;
+    struct journal *journal;
 };
 /* Reads the pack's description, and the ledger from the store. */
 bool farm_open(struct farm *f, const struct farm_parts *parts, int64_t now_ms, int64_t wall_ms, struct error *err);

@@ -5,6 +5,7 @@
 #include "common/base/log.h"
 #include "common/nn/kernel_proof.h"
 #include "common/wire/blob.h"
+#include "coordinator/journal.h"
 #include "coordinator/loop.h"
 #include "coordinator/planner.h"
 #include "coordinator/planner_thread.h"
@@ -35,6 +36,7 @@ struct process {
     struct exec *exec; /* of the planner */
     struct store *store;
     struct store_dir *blobs;
+    struct journal *journal;
     struct endpoint *workers, *clients;
     struct blob_server *blob_server;
     struct planner_thread *planner;
@@ -210,6 +212,11 @@ static bool open_all(struct process *p, const struct settings *s, struct error *
     p->blobs = store_dir_open(path, 0, err);
     if (!p->blobs)
         return false;
+    file_join(path, sizeof path, s->state, "events.log");
+    p->journal = journal_open(path, err);
+    if (!p->journal)
+        return false;
+    log_set_sink(journal_take, p->journal);
     p->workers = bind_conversation(s->listen, CONVERSATION_WORKERS, err);
     p->clients = p->workers ? bind_conversation(s->listen, CONVERSATION_CLIENTS, err) : NULL;
     if (!p->clients)
@@ -220,6 +227,7 @@ static bool open_all(struct process *p, const struct settings *s, struct error *
                                                    .blobs = p->blobs,
                                                    .workers = p->workers,
                                                    .clients = p->clients,
+                                                   .journal = p->journal,
                                                    .kernel_proof = kernel_proof_reference() },
                              clock_now_ms(), clock_wall_ms(), err);
     if (!p->farm_open || !open_planner(p, s, err) ||
@@ -238,6 +246,8 @@ static void close_all(struct process *p)
         farm_close(&p->farm);
     endpoint_close(&p->clients);
     endpoint_close(&p->workers);
+    log_set_sink(NULL, NULL);
+    journal_close(&p->journal);
     store_dir_close(&p->blobs);
     store_close(&p->store);
     if (p->signals >= 0)

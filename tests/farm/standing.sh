@@ -51,6 +51,13 @@ second=$("$shotline" submit --plan "$here/plan.json" --name w --seed 8) || fail 
 "$shotline" cancel "$second" || fail "cancel"
 "$shotline" watch "$second" 2>"$work/watch.err" && fail "a cancelled campaign was watched to success"
 "$shotline" status "$second" | grep -qE "^w +cancelled" || fail "status after cancel: $("$shotline" status "$second")"
+# What has happened, also before the coordinator was killed: to all, to a campaign, to the worker.
+"$shotline" log >"$work/log" || fail "log"
+[ "$(grep -c coordinator.ready "$work/log")" -eq 2 ] || fail "log does not tell of both starts: $(cat "$work/log")"
+"$shotline" log one | grep -q 'worker.hello .*name="one"' || fail "log of the worker: $("$shotline" log one)"
+"$shotline" log "$id/v" --json | grep -q '"name":"video.done"' || fail "log of the video: $("$shotline" log "$id/v")"
+"$shotline" log "$id" -n 2000 | grep -q campaign.cancelled && fail "the log of one campaign tells of another"
+"$shotline" log "$second" | grep -q campaign.cancelled || fail "log of the second: $("$shotline" log "$second")"
 "$shotline" cancel 999 2>"$work/cancel.err" && fail "an unknown campaign was cancelled"
 [ "$(wc -l <"$work/cancel.err")" -eq 1 ] || fail "cancel of an unknown campaign said: $(cat "$work/cancel.err")"
 grep -q "gpu.validation" "$work/state/log/worker.log" &&

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -59,11 +60,49 @@ static void long_line_is_cut_and_ends(void **state)
     assert_int_equal(text[strlen(text) - 1], '\n');
 }
 
+struct kept {
+    char event[32], text[64];
+    int count;
+};
+
+static void keep(void *context, const struct log_line *line)
+{
+    struct kept *k = context;
+    snprintf(k->event, sizeof k->event, "%s", line->event);
+    snprintf(k->text, sizeof k->text, "%s", line->text);
+    assert_true(line->level >= LOG_LEVEL_INFO && line->wall_ms > 0);
+    k->count++;
+}
+
+static void say_quietly(void)
+{
+    log_set_level(LOG_LEVEL_ERROR);
+    log_debug("never", "x=%d", 1);
+    log_info("task.done", "task=%d name=\"%s\"", 7, "a\nb");
+    log_set_level(LOG_LEVEL_INFO);
+}
+
+/* Whoever keeps the events gets them whatever stderr shows, as one line of plain text. */
+static void a_sink_gets_what_stderr_does_not_show(void **state)
+{
+    (void)state;
+    char text[64];
+    struct kept k = { .count = 0 };
+    log_set_sink(keep, &k);
+    logged(text, sizeof text, say_quietly);
+    log_set_sink(NULL, NULL);
+    assert_string_equal(text, "");
+    assert_int_equal(k.count, 1);
+    assert_string_equal(k.event, "task.done");
+    assert_string_equal(k.text, "task=7 name=\"a b\"");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_event_is_one_line),
         cmocka_unit_test(long_line_is_cut_and_ends),
+        cmocka_unit_test(a_sink_gets_what_stderr_does_not_show),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
