@@ -24,6 +24,7 @@ enum {
 struct session {
     struct session_options options;
     char farm[PATH_MAX];
+    struct endpoint_keys keys;
     struct endpoint *endpoint;
     struct blob_client *blobs; /* opened at the first use */
     uint64_t sequence;
@@ -82,6 +83,11 @@ const Shotline__FromFarm *session_ask(struct session *s, Shotline__ToFarm *reque
         }
         if (s->options.alive && !s->options.alive(s->options.context, err))
             break;
+        if (endpoint_refused(s->endpoint)) {
+            error_set(err, ERROR_INPUT, "%s: the farm does not accept our key: it is not known there, or revoked",
+                      s->farm);
+            break;
+        }
         if (now_ms - start_ms >= timeout_ms) {
             error_set(err, ERROR_UNREACHABLE, "%s: unreachable coordinator (no answer within %g s)", s->farm,
                       (double)timeout_ms / 1000);
@@ -127,9 +133,13 @@ struct session *session_open(const struct session_options *o, struct error *err)
     struct session *s = xcalloc(1, sizeof *s);
     s->options = *o;
     str_copy(s->farm, sizeof s->farm, o->farm);
+    if (o->keys) {
+        s->keys = *o->keys;
+        s->options.keys = &s->keys;
+    }
     char address[PATH_MAX];
     if (endpoint_address(o->farm, CONVERSATION_CLIENTS, address, sizeof address, err))
-        s->endpoint = endpoint_connect(address, err);
+        s->endpoint = endpoint_connect(address, s->options.keys, err);
     if (!s->endpoint || !greet(s, err))
         session_close(&s);
     return s;
@@ -141,6 +151,7 @@ void session_close(struct session **s)
         return;
     blob_client_close(&(*s)->blobs);
     endpoint_close(&(*s)->endpoint);
+    curve_forget(&(*s)->keys.own);
     free(*s);
     *s = NULL;
 }
@@ -152,7 +163,7 @@ static bool open_blobs(struct session *s, struct error *err)
         return true;
     if (!endpoint_address(s->farm, CONVERSATION_BLOBS, address, sizeof address, err))
         return false;
-    s->blobs = blob_client_open(address, s->options.stop, err);
+    s->blobs = blob_client_open(address, s->options.keys, s->options.stop, err);
     return s->blobs != NULL;
 }
 

@@ -15,9 +15,10 @@
 struct session;
 
 struct session_options {
-    const char *farm;        /* base address: ipc:///DIR or tcp://HOST:PORT */
-    int64_t timeout_ms;      /* how long a silent coordinator is waited for */
-    const atomic_bool *stop; /* calls end with ERROR_CANCELLED when it becomes true */
+    const char *farm;                 /* base address: ipc:///DIR or tcp://HOST:PORT */
+    const struct endpoint_keys *keys; /* of a tcp:// farm; copied */
+    int64_t timeout_ms;               /* how long a silent coordinator is waited for */
+    const atomic_bool *stop;          /* calls end with ERROR_CANCELLED when it becomes true */
     /* Optional: called while waiting; false (with *err) gives up at once. */
     bool (*alive)(void *context, struct error *err);
     void *context;

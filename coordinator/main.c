@@ -159,7 +159,7 @@ static struct endpoint *bind_conversation(const char *base, enum conversation c,
 {
     char address[PATH_MAX];
 
-    return endpoint_address(base, c, address, sizeof address, err) ? endpoint_bind(address, err) : NULL;
+    return endpoint_address(base, c, address, sizeof address, err) ? endpoint_bind(address, NULL, err) : NULL;
 }
 
 /* The files of the pack travel like blobs. Called on the blob server's thread: the listing never changes. */
@@ -193,7 +193,8 @@ static bool open_planner(struct process *p, const struct settings *s, struct err
 
 static bool open_all(struct process *p, const struct settings *s, struct error *err)
 {
-    char path[PATH_MAX], address[PATH_MAX];
+    char path[PATH_MAX];
+    struct endpoint *blobs;
 
     if (!pack_check_files(s->pack, true, err))
         return false;
@@ -230,10 +231,17 @@ static bool open_all(struct process *p, const struct settings *s, struct error *
                                                    .journal = p->journal,
                                                    .kernel_proof = kernel_proof_reference() },
                              clock_now_ms(), clock_wall_ms(), err);
-    if (!p->farm_open || !open_planner(p, s, err) ||
-        !endpoint_address(s->listen, CONVERSATION_BLOBS, address, sizeof address, err))
+    if (!p->farm_open || !open_planner(p, s, err))
         return false;
-    p->blob_server = blob_server_open(address, p->blobs, MAX_BLOB_BYTES, find_pack_file, &p->farm, err);
+    blobs = bind_conversation(s->listen, CONVERSATION_BLOBS, err);
+    if (!blobs)
+        return false;
+    p->blob_server = blob_server_open(&(struct blob_server_options){ .endpoint = blobs,
+                                                                     .store = p->blobs,
+                                                                     .max_blob_bytes = MAX_BLOB_BYTES,
+                                                                     .lookup = find_pack_file,
+                                                                     .context = &p->farm },
+                                      err);
     return p->blob_server != NULL;
 }
 

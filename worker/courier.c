@@ -99,8 +99,8 @@ static void *work(void *arg)
     return NULL;
 }
 
-struct courier *courier_open(const char *blob_address, struct store_dir *blobs, struct packs *packs,
-                             struct newsroom *news, struct error *err)
+struct courier *courier_open(const char *blob_address, const struct endpoint_keys *keys, struct store_dir *blobs,
+                             struct packs *packs, struct newsroom *news, struct error *err)
 {
     struct courier *c = xcalloc(1, sizeof *c);
     int rc;
@@ -111,7 +111,7 @@ struct courier *courier_open(const char *blob_address, struct store_dir *blobs, 
     c->last = &c->first;
     pthread_mutex_init(&c->lock, NULL);
     pthread_cond_init(&c->changed, NULL);
-    c->client = blob_client_open(blob_address, &c->stop, err);
+    c->client = blob_client_open(blob_address, keys, &c->stop, err);
     if (c->client) {
         rc = pthread_create(&c->thread, NULL, work, c);
         if (rc == 0)

@@ -7,8 +7,8 @@
 
 struct courier;
 /* All arguments are borrowed. Posts NEWS_PACK_HELD, NEWS_PACK_FAILED, NEWS_UPLOADED and NEWS_UPLOAD_FAILED. */
-struct courier *courier_open(const char *blob_address, struct store_dir *blobs, struct packs *packs,
-                             struct newsroom *news, struct error *err);
+struct courier *courier_open(const char *blob_address, const struct endpoint_keys *keys, struct store_dir *blobs,
+                             struct packs *packs, struct newsroom *news, struct error *err);
 void courier_close(struct courier **c); /* stops within a moment; what was not delivered is not told */
 
 void courier_fetch_pack(struct courier *c, const struct digest *pack, const struct digest *listing);

@@ -42,7 +42,7 @@ static void hook_reconnect(void *context)
     struct error why = { 0 };
 
     endpoint_close(&l->endpoint);
-    l->endpoint = endpoint_connect(l->address, &why);
+    l->endpoint = endpoint_connect(l->address, l->o->keys, &why);
     if (!l->endpoint)
         log_warn("worker.connect", "reason=\"%s\"", why.text);
 }
@@ -197,10 +197,11 @@ static bool loop_open(struct loop *l, struct error *err)
     l->news = newsroom_open(err);
     if (!l->news)
         return false;
-    l->courier = courier_open(blob_address, o->blobs, o->packs, l->news, err);
+    l->courier = courier_open(blob_address, o->keys, o->blobs, o->packs, l->news, err);
     if (!l->courier)
         return false;
     l->runner = runner_open(&(struct runner_options){ .blob_address = blob_address,
+                                                      .keys = o->keys,
                                                       .blobs = o->blobs,
                                                       .packs = o->packs,
                                                       .outbox = o->outbox,
@@ -211,7 +212,7 @@ static bool loop_open(struct loop *l, struct error *err)
                             err);
     if (!l->runner)
         return false;
-    l->endpoint = endpoint_connect(l->address, err);
+    l->endpoint = endpoint_connect(l->address, o->keys, err);
     if (!l->endpoint)
         return false;
     l->agent = agent_new(&o->who, &hooks, clock_now_ms());

@@ -7,8 +7,9 @@
 #include "worker/packs.h"
 #include "worker/runner.h"
 
-struct loop_options { /* all borrowed */
-    const char *farm; /* the farm's base address */
+struct loop_options {                 /* all borrowed */
+    const char *farm;                 /* the farm's base address */
+    const struct endpoint_keys *keys; /* see endpoint_connect */
     struct agent_identity who;
     struct store_dir *blobs;
     struct packs *packs;

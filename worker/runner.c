@@ -239,7 +239,7 @@ struct runner *runner_open(const struct runner_options *o, struct error *err)
     pthread_cond_init(&r->changed, &attr);
     pthread_condattr_destroy(&attr);
     clear_scratch(r);
-    r->client = blob_client_open(o->blob_address, &r->cancel, err);
+    r->client = blob_client_open(o->blob_address, o->keys, &r->cancel, err);
     if (r->client) {
         rc = pthread_create(&r->thread, NULL, work, r);
         if (rc == 0)

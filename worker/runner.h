@@ -13,6 +13,7 @@ struct runner;
 
 struct runner_options { /* all borrowed */
     const char *blob_address;
+    const struct endpoint_keys *keys; /* see endpoint_connect */
     struct store_dir *blobs;
     struct packs *packs;
     struct outbox *outbox;

@@ -4,6 +4,7 @@
 #define SHOTLINE_WIRE_BLOB_H
 
 #include "common/base/error.h"
+#include "common/wire/endpoint.h"
 #include "common/wire/store_dir.h"
 
 #include <stdatomic.h>
@@ -16,14 +17,22 @@
 typedef bool blob_lookup(void *context, const struct digest *d, char *path, size_t room);
 
 struct blob_server;
-/* Binds `address` and serves on its own thread until closed. */
-struct blob_server *blob_server_open(const char *address, struct store_dir *store, int64_t max_blob_bytes,
-                                     blob_lookup *lookup, void *context, struct error *err);
+struct blob_server_options {
+    struct endpoint *endpoint; /* bound; the server's from now on, and closed also on failure */
+    struct store_dir *store;   /* borrowed */
+    int64_t max_blob_bytes;
+    blob_lookup *lookup; /* may be NULL */
+    void *context;
+};
+/* Serves on its own thread until closed. */
+struct blob_server *blob_server_open(const struct blob_server_options *o, struct error *err);
 void blob_server_close(struct blob_server **s);
 
 struct blob_client;
-/* stop: checked while waiting (may be NULL); when it becomes true calls end with ERROR_CANCELLED. */
-struct blob_client *blob_client_open(const char *address, const atomic_bool *stop, struct error *err);
+/* keys: see endpoint_connect. stop: checked while waiting (may be NULL); when it becomes true calls end with
+ * ERROR_CANCELLED. */
+struct blob_client *blob_client_open(const char *address, const struct endpoint_keys *keys, const atomic_bool *stop,
+                                     struct error *err);
 void blob_client_close(struct blob_client **c);
 /* Makes the blob present in `store` (no traffic when it is there). Gives up after timeout_ms without progress:
  * ERROR_UNREACHABLE. */

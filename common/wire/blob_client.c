@@ -36,14 +36,15 @@ struct patience {
     int64_t asked_ms;    /* when we last asked for more */
 };
 
-struct blob_client *blob_client_open(const char *address, const atomic_bool *stop, struct error *err)
+struct blob_client *blob_client_open(const char *address, const struct endpoint_keys *keys, const atomic_bool *stop,
+                                     struct error *err)
 {
     struct blob_client *c = xcalloc(1, sizeof *c);
 
     c->stop = stop;
     c->chunk = xmalloc(BLOB_CHUNK_BYTES);
     str_copy(c->address, sizeof c->address, address);
-    c->endpoint = endpoint_connect(address, err);
+    c->endpoint = endpoint_connect(address, keys, err);
     if (!c->endpoint)
         blob_client_close(&c);
     return c;

@@ -44,11 +44,7 @@ struct transfer {
 };
 
 struct blob_server {
-    struct endpoint *endpoint;
-    struct store_dir *store;
-    int64_t max_blob_bytes;
-    blob_lookup *lookup;
-    void *context;
+    struct blob_server_options o;
     int stop_fd;
     pthread_t thread;
     struct transfer transfers[MAX_TRANSFERS];
@@ -60,7 +56,7 @@ static bool send_message(struct blob_server *s, const struct peer *peer, Shotlin
 {
     m->version = WIRE_VERSION;
     codec_pack(&m->base, &s->packed);
-    return endpoint_send(s->endpoint, peer, s->packed.data, s->packed.size);
+    return endpoint_send(s->o.endpoint, peer, s->packed.data, s->packed.size);
 }
 
 static void send_result(struct blob_server *s, const struct peer *peer, const struct digest *d,
@@ -154,7 +150,8 @@ static int open_blob(struct blob_server *s, const struct digest *d, int64_t *byt
     struct stat st;
     int fd;
 
-    if (!store_dir_path(s->store, d, path, sizeof path) && !(s->lookup && s->lookup(s->context, d, path, sizeof path)))
+    if (!store_dir_path(s->o.store, d, path, sizeof path) &&
+        !(s->o.lookup && s->o.lookup(s->o.context, d, path, sizeof path)))
         return -1;
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
@@ -284,14 +281,15 @@ static void on_put(struct blob_server *s, const struct peer *peer, const Shotlin
 
     if (!codec_digest(&d, &put->digest))
         return;
-    if (put->bytes > (uint64_t)s->max_blob_bytes) {
+    if (put->bytes > (uint64_t)s->o.max_blob_bytes) {
         char text[128];
 
-        snprintf(text, sizeof text, "%" PRIu64 " bytes; at most %" PRId64 " are taken", put->bytes, s->max_blob_bytes);
+        snprintf(text, sizeof text, "%" PRIu64 " bytes; at most %" PRId64 " are taken", put->bytes,
+                 s->o.max_blob_bytes);
         send_result(s, peer, &d, SHOTLINE__BLOB_VERDICT__BLOB_TOO_LARGE, text);
         return;
     }
-    if (store_dir_has(s->store, &d)) {
+    if (store_dir_has(s->o.store, &d)) {
         send_result(s, peer, &d, SHOTLINE__BLOB_VERDICT__BLOB_STORED, NULL);
         return;
     }
@@ -299,7 +297,7 @@ static void on_put(struct blob_server *s, const struct peer *peer, const Shotlin
     if (!t)
         return;
     t->bytes = (int64_t)put->bytes;
-    t->writer = store_writer_open(s->store, &d, t->bytes, &why);
+    t->writer = store_writer_open(s->o.store, &d, t->bytes, &why);
     if (!t->writer)
         put_failed(s, t, &why);
     else
@@ -374,7 +372,7 @@ static void *serve(void *arg)
 
     for (;;) {
         zmq_pollitem_t items[] = {
-            { .socket = endpoint_socket(s->endpoint), .events = ZMQ_POLLIN },
+            { .socket = endpoint_socket(s->o.endpoint), .events = ZMQ_POLLIN },
             { .fd = s->stop_fd, .events = ZMQ_POLLIN },
         };
         struct message m;
@@ -387,37 +385,32 @@ static void *serve(void *arg)
         if (items[1].revents)
             return NULL;
         now_ms = clock_now_ms();
-        for (int i = 0; i < MAX_RECEIVE_TURN && endpoint_receive(s->endpoint, &m); i++)
+        for (int i = 0; i < MAX_RECEIVE_TURN && endpoint_receive(s->o.endpoint, &m); i++)
             handle(s, &m, now_ms);
         drop_idle(s, now_ms);
         wait_ms = send_turn(s, now_ms);
     }
 }
 
-struct blob_server *blob_server_open(const char *address, struct store_dir *store, int64_t max_blob_bytes,
-                                     blob_lookup *lookup, void *context, struct error *err)
+struct blob_server *blob_server_open(const struct blob_server_options *o, struct error *err)
 {
     struct blob_server *s = xcalloc(1, sizeof *s);
     int rc;
 
-    s->store = store;
-    s->max_blob_bytes = max_blob_bytes;
-    s->lookup = lookup;
-    s->context = context;
+    s->o = *o;
     s->chunk = xmalloc(BLOB_CHUNK_BYTES);
     for (size_t i = 0; i < MAX_TRANSFERS; i++)
         s->transfers[i].fd = -1;
     s->stop_fd = eventfd(0, EFD_CLOEXEC);
-    s->endpoint = s->stop_fd >= 0 ? endpoint_bind(address, err) : NULL;
-    if (s->stop_fd < 0)
+    if (s->stop_fd < 0) {
         error_set(err, ERROR_IO, "eventfd: %s", strerror(errno));
-    if (s->endpoint) {
+    } else {
         rc = pthread_create(&s->thread, NULL, serve, s); /* from here on the socket is that thread's */
         if (rc == 0)
             return s;
         error_set(err, ERROR_IO, "blob thread: %s", strerror(rc));
     }
-    endpoint_close(&s->endpoint);
+    endpoint_close(&s->o.endpoint);
     if (s->stop_fd >= 0)
         close(s->stop_fd);
     free(s->chunk);
@@ -438,7 +431,7 @@ void blob_server_close(struct blob_server **s)
     pthread_join((*s)->thread, NULL);
     for (size_t i = 0; i < MAX_TRANSFERS; i++)
         transfer_end(&(*s)->transfers[i]);
-    endpoint_close(&(*s)->endpoint);
+    endpoint_close(&(*s)->o.endpoint);
     close((*s)->stop_fd);
     str_free(&(*s)->packed);
     free((*s)->chunk);

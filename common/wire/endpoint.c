@@ -6,8 +6,8 @@
 #include "common/base/str.h"
 
 #include <czmq.h>
-#include <arpa/inet.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
@@ -18,11 +18,15 @@
 /* Notices a peer that vanished without a word, under the conversations' own heartbeats. */
 #define PING_MS         5000
 #define PING_TIMEOUT_MS 15000
+/* Whoever opens a connection has so long to prove a key. */
+#define HANDSHAKE_MS 10000
+#define BACKLOG      512
 
 struct endpoint {
     zsock_t *sock;
     void *handle; /* the zmq socket inside */
-    bool router;
+    bool router, keys, refused;
+    zsock_t *monitor; /* see endpoint_refused */
     zmq_msg_t body;
 };
 
@@ -77,30 +81,30 @@ void endpoint_default_address(char *to, size_t room)
         snprintf(to, room, "ipc:///tmp/shotline-%u", (unsigned)getuid());
 }
 
-static bool is_loopback(const char *host)
+bool endpoint_has_keys(const char *address)
 {
-    struct in_addr v4;
-
-    if (strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0)
-        return true;
-    return inet_pton(AF_INET, host, &v4) == 1 && (ntohl(v4.s_addr) >> 24) == 127;
+    return str_starts(address, "tcp://");
 }
 
-/* Whether the address may be bound; makes the folder of an ipc socket, for this user alone. */
+/* Whether an address may be used with or without keys, as it is. */
+static bool check_keys(const char *verb, const char *address, bool keys, struct error *err)
+{
+    if (endpoint_has_keys(address) && !keys)
+        return error_set(err, ERROR_USAGE, "%s %s: tcp:// needs keys, and there are none", verb, address);
+    if (!endpoint_has_keys(address) && keys)
+        return error_set(err, ERROR_USAGE, "%s %s: only tcp:// has keys", verb, address);
+    return true;
+}
+
+/* Whether the address has a form that can be bound; makes the folder of an ipc socket, for this user alone. */
 static bool prepare_bind(const char *address, struct error *err)
 {
     char host[256];
     long port;
 
-    if (str_starts(address, "tcp://")) {
-        if (!split_tcp(address, host, sizeof host, &port))
-            return error_set(err, ERROR_USAGE, "bind %s: expected tcp://HOST:PORT", address);
-        if (!is_loopback(host))
-            return error_set(err, ERROR_USAGE,
-                             "bind %s: without keys only ipc:// and loopback addresses (127.0.0.1, [::1]) are bound",
-                             address);
-        return true;
-    }
+    if (str_starts(address, "tcp://"))
+        return split_tcp(address, host, sizeof host, &port) ||
+               error_set(err, ERROR_USAGE, "bind %s: expected tcp://HOST:PORT", address);
     if (str_starts(address, "ipc:///")) {
         char *folder = xstrdup(address + strlen("ipc://"));
         char *slash = strrchr(folder, '/');
@@ -133,20 +137,46 @@ static struct endpoint *endpoint_new(int type)
     zsock_set_heartbeat_ivl(e->sock, PING_MS);
     zsock_set_heartbeat_timeout(e->sock, PING_TIMEOUT_MS);
     zsock_set_ipv6(e->sock, 1);
-    if (e->router)
+    zsock_set_handshake_ivl(e->sock, HANDSHAKE_MS);
+    if (e->router) {
         zsock_set_router_mandatory(e->sock, 1);
-    else
+        zsock_set_backlog(e->sock, BACKLOG);
+    } else {
         zsock_set_reconnect_ivl_max(e->sock, 2000);
+    }
     return e;
 }
 
-static struct endpoint *endpoint_open(int type, const char *address, struct error *err)
+static bool set_key(struct endpoint *e, int option, const struct curve_key *k)
+{
+    return zmq_setsockopt(e->handle, option, k->bytes, CURVE_BYTES) == 0;
+}
+
+static bool set_keys(struct endpoint *e, const struct curve_pair *own, const struct curve_key *farm)
+{
+    const int server = 1;
+
+    e->keys = true;
+    if (e->router) {
+        /* A domain makes libzmq ask our handler (zap.h) about every handshake. */
+        zsock_set_zap_domain(e->sock, "shotline");
+        return zmq_setsockopt(e->handle, ZMQ_CURVE_SERVER, &server, sizeof server) == 0 &&
+               set_key(e, ZMQ_CURVE_SECRETKEY, &own->secret);
+    }
+    return set_key(e, ZMQ_CURVE_SERVERKEY, farm) && set_key(e, ZMQ_CURVE_PUBLICKEY, &own->public) &&
+           set_key(e, ZMQ_CURVE_SECRETKEY, &own->secret);
+}
+
+static struct endpoint *endpoint_open(int type, const char *address, const struct curve_pair *own,
+                                      const struct curve_key *farm, struct error *err)
 {
     struct endpoint *e = endpoint_new(type);
     const char *verb = type == ZMQ_ROUTER ? "bind" : "connect";
 
     if (!e->sock)
         error_set(err, ERROR_IO, "%s %s: no socket: %s", verb, address, zmq_strerror(zmq_errno()));
+    else if (own && !set_keys(e, own, farm))
+        error_set(err, ERROR_IO, "%s %s: its keys are refused: %s", verb, address, zmq_strerror(zmq_errno()));
     else if ((type == ZMQ_ROUTER ? zmq_bind(e->handle, address) : zmq_connect(e->handle, address)) != 0)
         error_set(err, ERROR_IO, "%s %s: %s", verb, address, zmq_strerror(zmq_errno()));
     else
@@ -155,16 +185,18 @@ static struct endpoint *endpoint_open(int type, const char *address, struct erro
     return NULL;
 }
 
-struct endpoint *endpoint_bind(const char *address, struct error *err)
+struct endpoint *endpoint_bind(const char *address, const struct curve_pair *own, struct error *err)
 {
-    if (!prepare_bind(address, err))
+    if (!prepare_bind(address, err) || !check_keys("bind", address, own != NULL, err))
         return NULL;
-    return endpoint_open(ZMQ_ROUTER, address, err);
+    return endpoint_open(ZMQ_ROUTER, address, own, NULL, err);
 }
 
-struct endpoint *endpoint_connect(const char *address, struct error *err)
+struct endpoint *endpoint_connect(const char *address, const struct endpoint_keys *keys, struct error *err)
 {
-    return endpoint_open(ZMQ_DEALER, address, err);
+    if (!check_keys("connect", address, keys != NULL, err))
+        return NULL;
+    return endpoint_open(ZMQ_DEALER, address, keys ? &keys->own : NULL, keys ? &keys->farm : NULL, err);
 }
 
 void endpoint_close(struct endpoint **e)
@@ -172,6 +204,7 @@ void endpoint_close(struct endpoint **e)
     if (!*e)
         return;
     zmq_msg_close(&(*e)->body);
+    zsock_destroy(&(*e)->monitor);
     zsock_destroy(&(*e)->sock);
     free(*e);
     *e = NULL;
@@ -198,47 +231,53 @@ static bool receive_frame(struct endpoint *e, zmq_msg_t *frame)
     return true;
 }
 
-/* One whole message, of whatever shape. False when nothing is waiting; *valid says whether it has ours. */
-static bool receive_message(struct endpoint *e, struct peer *peer, bool *valid)
+/* One whole message, of whatever shape. False when nothing is waiting. */
+static bool receive_message(struct endpoint *e, struct message *m)
 {
-    *valid = true;
-    memset(peer, 0, sizeof *peer); /* compared whole */
+    struct peer *peer = &m->peer;
+
+    *m = (struct message){ 0 }; /* a peer is compared whole */
     if (!receive_frame(e, &e->body))
         return false;
     if (e->router) {
         size_t size = zmq_msg_size(&e->body);
 
-        *valid = size > 0 && size <= sizeof peer->id && zmq_msg_more(&e->body);
-        if (*valid) {
+        if (size > 0 && size <= sizeof peer->id) {
             peer->size = (uint8_t)size;
             memcpy(peer->id, zmq_msg_data(&e->body), size);
+        } else {
+            m->fault = "its sender has a name of a wrong size";
         }
         if (!zmq_msg_more(&e->body) || !receive_frame(e, &e->body)) {
-            *valid = false;
+            m->fault = "it is empty";
             return true;
         }
     }
+    if (e->keys && e->router) {
+        const char *user = zmq_msg_gets(&e->body, "User-Id"); /* set by our ZAP handler */
+
+        if (!user || !curve_from_text(&m->key, user))
+            m->fault = "its sender has no key";
+    }
     while (zmq_msg_more(&e->body)) { /* our messages have one frame: skip what is longer */
-        *valid = false;
+        m->fault = "it has several frames";
         if (!receive_frame(e, &e->body))
             break;
     }
     if (zmq_msg_size(&e->body) > WIRE_MAX_MESSAGE) /* inproc does not look at the limit */
-        *valid = false;
+        m->fault = "it is too large";
+    if (!m->fault) {
+        m->data = zmq_msg_data(&e->body);
+        m->size = zmq_msg_size(&e->body);
+    }
     return true;
 }
 
 bool endpoint_receive(struct endpoint *e, struct message *m)
 {
-    bool valid;
-
-    while (receive_message(e, &m->peer, &valid)) {
-        if (!valid)
-            continue;
-        m->data = zmq_msg_data(&e->body);
-        m->size = zmq_msg_size(&e->body);
-        return true;
-    }
+    while (receive_message(e, m))
+        if (!m->fault || e->router) /* a farm wants to know who does that; a peer of a farm just waits on */
+            return true;
     return false;
 }
 
@@ -247,4 +286,28 @@ bool endpoint_wait(struct endpoint *e, int64_t timeout_ms)
     zmq_pollitem_t item = { .socket = e->handle, .events = ZMQ_POLLIN };
 
     return zmq_poll(&item, 1, timeout_ms > 0 ? (long)timeout_ms : 0) > 0;
+}
+
+bool endpoint_refused(struct endpoint *e)
+{
+    static atomic_uint number;
+    char address[64];
+    zmq_msg_t frame;
+
+    if (!e->keys || e->router)
+        return false;
+    if (!e->monitor) {
+        snprintf(address, sizeof address, "inproc://refused-%u", atomic_fetch_add(&number, 1));
+        if (zmq_socket_monitor(e->handle, address, ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) != 0)
+            return false;
+        e->monitor = zsock_new_pair(address);
+        if (!e->monitor)
+            return false;
+    }
+    /* One kind of event is watched, so that any frame means it. */
+    zmq_msg_init(&frame);
+    while (zmq_msg_recv(&frame, zsock_resolve(e->monitor), ZMQ_DONTWAIT) >= 0)
+        e->refused = true;
+    zmq_msg_close(&frame);
+    return e->refused;
 }

@@ -90,7 +90,7 @@ static void open_endpoint(void)
 {
     struct error err = { 0 };
 
-    s.endpoint = endpoint_bind(s.workers, &err);
+    s.endpoint = endpoint_bind(s.workers, NULL, &err);
     if (!s.endpoint)
         fail_msg("%s", err.text);
 }
@@ -99,7 +99,11 @@ static void open_blobs(void)
 {
     struct error err = { 0 };
 
-    s.blobs = blob_server_open(s.blobs_address, s.store, 64 << 20, NULL, NULL, &err);
+    struct blob_server_options o = { .endpoint = endpoint_bind(s.blobs_address, NULL, &err),
+                                     .store = s.store,
+                                     .max_blob_bytes = 64 << 20 };
+
+    s.blobs = o.endpoint ? blob_server_open(&o, &err) : NULL;
     if (!s.blobs)
         fail_msg("%s", err.text);
 }

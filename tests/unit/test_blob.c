@@ -34,7 +34,15 @@ static void start_server(blob_lookup *lookup, void *context)
 {
     struct error err = { 0 };
 
-    server = blob_server_open(address, farm, 64 << 20, lookup, context, &err);
+    struct blob_server_options o = {
+        .endpoint = endpoint_bind(address, NULL, &err),
+        .store = farm,
+        .max_blob_bytes = 64 << 20,
+        .lookup = lookup,
+        .context = context,
+    };
+
+    server = o.endpoint ? blob_server_open(&o, &err) : NULL;
     if (!server)
         fail_msg("%s", err.text);
 }
@@ -57,7 +65,7 @@ static int open_all(void **state)
     if (!here || !farm)
         return -1;
     start_server(NULL, NULL);
-    client = blob_client_open(address, NULL, &err);
+    client = blob_client_open(address, NULL, NULL, &err);
     return client ? 0 : -1;
 }
 
@@ -298,7 +306,7 @@ static void a_put_of_wrong_bytes_is_refused_and_leaves_nothing(void **state)
 {
     struct digest d = digest_of("0123456789", 10);
     struct error err = { 0 };
-    struct endpoint *e = endpoint_connect(address, &err);
+    struct endpoint *e = endpoint_connect(address, NULL, &err);
     struct arena arena = { 0 };
     const Shotline__BlobMessage *m;
 
@@ -330,7 +338,7 @@ static void rubbish_does_not_disturb_the_server(void **state)
 {
     struct digest d = add(farm, 31, LARGE), short_digest = d;
     struct error err = { 0 };
-    struct endpoint *e = endpoint_connect(address, &err);
+    struct endpoint *e = endpoint_connect(address, NULL, &err);
     Shotline__BlobMessage m = SHOTLINE__BLOB_MESSAGE__INIT;
     Shotline__BlobGet get = SHOTLINE__BLOB_GET__INIT;
 
@@ -364,7 +372,7 @@ static void credit_holds_a_large_blob_back(void **state)
     size_t bytes = 3 * BLOB_CREDIT * BLOB_CHUNK_BYTES;
     struct digest large = add(farm, 41, bytes), small = add(farm, 42, 10);
     struct error err = { 0 };
-    struct endpoint *e = endpoint_connect(address, &err);
+    struct endpoint *e = endpoint_connect(address, NULL, &err);
     Shotline__BlobMessage m = SHOTLINE__BLOB_MESSAGE__INIT;
     Shotline__BlobGet get = SHOTLINE__BLOB_GET__INIT;
     struct message in;
@@ -395,7 +403,7 @@ static void *get_many(void *arg)
 {
     const struct digest *blobs = arg;
     struct error err = { 0 };
-    struct blob_client *c = blob_client_open(address, NULL, &err);
+    struct blob_client *c = blob_client_open(address, NULL, NULL, &err);
     char path[PATH_MAX];
     intptr_t done = 0;
 
@@ -435,7 +443,7 @@ static void the_stop_flag_ends_a_transfer(void **state)
 
     (void)state;
     atomic_store(&stop, true);
-    c = blob_client_open(address, &stop, &err);
+    c = blob_client_open(address, NULL, &stop, &err);
     assert_non_null(c);
     assert_false(blob_client_get(c, here, &d, PATIENCE_MS, &err));
     assert_int_equal(err.kind, ERROR_CANCELLED);

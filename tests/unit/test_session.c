@@ -88,7 +88,7 @@ static int setup(void **state)
     snprintf(farm, sizeof farm, "ipc://%s", dir);
     if (!endpoint_address(farm, CONVERSATION_CLIENTS, address, sizeof address, &err))
         return -1;
-    served = endpoint_bind(address, &err);
+    served = endpoint_bind(address, NULL, &err);
     return served && pthread_create(&thread, NULL, serve, NULL) == 0 ? 0 : -1;
 }
 
