@@ -63,12 +63,10 @@ void file_unmap(struct file_map *m)
     *m = (struct file_map){ 0 };
 }
 
-char *file_read(const char *path, size_t max_bytes, size_t *size, struct error *err)
+/* Reads `room` bytes and closes the file. */
+static char *read_open(int fd, size_t room, const char *path, size_t max_bytes, size_t *size, struct error *err)
 {
-    size_t have = 0, room = 0;
-    int fd = open_regular(path, &room, err);
-    if (fd < 0)
-        return NULL;
+    size_t have = 0;
     if (room > max_bytes) {
         error_set(err, ERROR_INPUT, "%s: %zu bytes, expected at most %zu", path, room, max_bytes);
         close(fd);
@@ -96,6 +94,57 @@ char *file_read(const char *path, size_t max_bytes, size_t *size, struct error *
     return data;
 }
 
+char *file_read(const char *path, size_t max_bytes, size_t *size, struct error *err)
+{
+    size_t room = 0;
+    int fd = open_regular(path, &room, err);
+    return fd < 0 ? NULL : read_open(fd, room, path, max_bytes, size, err);
+}
+
+static void folder_of(const char *path, char dir[PATH_MAX])
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash)
+        snprintf(dir, PATH_MAX, ".");
+    else
+        snprintf(dir, PATH_MAX, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+}
+
+static bool is_private(int fd, const char *path, struct error *err)
+{
+    char dir[PATH_MAX];
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return error_set(err, ERROR_IO, "%s: %s", path, strerror(errno));
+    if (st.st_uid != geteuid() && st.st_uid != 0)
+        return error_set(err, ERROR_INPUT, "%s: it holds a secret and belongs to another user (%u)", path,
+                         (unsigned)st.st_uid);
+    if (st.st_mode & 077)
+        return error_set(err, ERROR_INPUT,
+                         "%s: it holds a secret and others can use it (mode %04o, expected 0600): chmod 600 it, and "
+                         "make a new one if others may have read it",
+                         path, (unsigned)st.st_mode & 07777);
+    folder_of(path, dir);
+    if (stat(dir, &st) != 0)
+        return error_set(err, ERROR_IO, "%s: %s", dir, strerror(errno));
+    if ((st.st_uid != geteuid() && st.st_uid != 0) || ((st.st_mode & 022) && !(st.st_mode & S_ISVTX)))
+        return error_set(err, ERROR_INPUT, "%s: others can change what is in the folder of this secret (mode %04o)",
+                         path, (unsigned)st.st_mode & 07777);
+    return true;
+}
+
+char *file_read_secret(const char *path, size_t max_bytes, size_t *size, struct error *err)
+{
+    size_t room = 0;
+    int fd = open_regular(path, &room, err);
+    if (fd < 0)
+        return NULL;
+    if (is_private(fd, path, err))
+        return read_open(fd, room, path, max_bytes, size, err);
+    close(fd);
+    return NULL;
+}
+
 static bool write_all(int fd, const void *data, size_t size)
 {
     const char *p = data;
@@ -118,7 +167,7 @@ struct draft {
     int fd;
 };
 
-static bool draft_open(struct draft *d, const char *path, struct error *err)
+static bool draft_open(struct draft *d, const char *path, mode_t mode, struct error *err)
 {
     static atomic_uint counter; /* two threads may write the same path */
     unsigned number = atomic_fetch_add(&counter, 1);
@@ -127,7 +176,7 @@ static bool draft_open(struct draft *d, const char *path, struct error *err)
     int n = snprintf(d->temp, sizeof d->temp, "%s.tmp.%d.%u", path, (int)getpid(), number);
     if (n < 0 || (size_t)n >= sizeof d->temp)
         return error_set(err, ERROR_IO, "%s: %s", path, strerror(ENAMETOOLONG));
-    d->fd = open(d->temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    d->fd = open(d->temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
     if (d->fd < 0)
         return error_set(err, ERROR_IO, "%s: cannot be written: %s", path, strerror(errno));
     return true;
@@ -146,11 +195,7 @@ static bool draft_fail(struct draft *d, struct error *err)
 static void sync_folder_of(const char *path)
 {
     char dir[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    if (!slash)
-        snprintf(dir, sizeof dir, ".");
-    else
-        snprintf(dir, sizeof dir, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+    folder_of(path, dir);
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return;
@@ -170,14 +215,24 @@ static bool draft_finish(struct draft *d, struct error *err)
     return true;
 }
 
-bool file_write(const char *path, const void *data, size_t size, struct error *err)
+static bool write_file(const char *path, mode_t mode, const void *data, size_t size, struct error *err)
 {
     struct draft d;
-    if (!draft_open(&d, path, err))
+    if (!draft_open(&d, path, mode, err))
         return false;
     if (!write_all(d.fd, data, size))
         return draft_fail(&d, err);
     return draft_finish(&d, err);
+}
+
+bool file_write(const char *path, const void *data, size_t size, struct error *err)
+{
+    return write_file(path, 0666, data, size, err);
+}
+
+bool file_write_secret(const char *path, const void *data, size_t size, struct error *err)
+{
+    return write_file(path, 0600, data, size, err);
 }
 
 bool file_copy(const char *from, const char *to, struct error *err)
@@ -188,7 +243,7 @@ bool file_copy(const char *from, const char *to, struct error *err)
         return false;
     struct draft d;
     char *chunk = xmalloc(COPY_CHUNK);
-    bool ok = draft_open(&d, to, err);
+    bool ok = draft_open(&d, to, 0666, err);
     while (ok) {
         ssize_t n = read(in, chunk, COPY_CHUNK);
         if (n < 0 && errno == EINTR)

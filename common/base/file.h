@@ -22,6 +22,11 @@ char *file_read(const char *path, size_t max_bytes, size_t *size, struct error *
 /* Writes PATH.tmp.PID, fsyncs, renames over PATH and fsyncs the folder. */
 bool file_write(const char *path, const void *data, size_t size, struct error *err);
 
+/* The same for a secret. Written: for its owner alone, from the first byte on. Read: refused when anybody else can read
+ * the file, or change what lies in its folder. */
+bool file_write_secret(const char *path, const void *data, size_t size, struct error *err);
+char *file_read_secret(const char *path, size_t max_bytes, size_t *size, struct error *err);
+
 /* Makes the folder and its missing parents (mode as mkdir(2)); an existing folder is fine. */
 bool file_make_dirs(const char *path, unsigned mode, struct error *err);
 
