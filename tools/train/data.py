@@ -2,7 +2,7 @@
 
 clips.npy    uint8 [CLIPS, FRAMES, H, W, 3]     clips_cover.npy   uint8 [CLIPS, LATENTS, H/8, W/8]
 images.npy   uint8 [IMAGES, 1, H, W, 3]         images_cover.npy  uint8 [IMAGES, 1, H/8, W/8]
-references.npy, references_cover.npy            as images, one for every figure, in the order of figures_all()
+references.npy, references_cover.npy            as images, one for every look of every figure, in the order of looks_all()
 A cover is how much of a latent cell the figure fills. Specs are not stored: they follow from (seed, index).
 """
 import argparse
@@ -15,6 +15,8 @@ from picture import to_bytes
 
 FRAMES, LATENTS = 33, 9
 SEED = {"clips": 1, "images": 2}
+LOOKS = world.looks_all()
+LOOK_NUMBER = {tuple(sorted(look.items())): i for i, look in enumerate(LOOKS)}
 
 
 def latent_cover(cover):
@@ -24,8 +26,8 @@ def latent_cover(cover):
     return np.stack([cells[0]] + [cells[i:i + 4].max(0) for i in range(1, n, 4)])
 
 
-def figure_number(figure):
-    return world.figures_all().index(figure)
+def look_number(figure):
+    return LOOK_NUMBER[tuple(sorted(figure.items()))]
 
 
 def create(work, name, count, frames):
@@ -45,8 +47,7 @@ def fill(work, name, frames, render, rank, ranks):
 
 
 def worker(rank, ranks, work):
-    figures = world.figures_all()
-    fill(work, "references", 1, lambda i: world.render_reference(figures[i]), rank, ranks)
+    fill(work, "references", 1, lambda i: world.render_reference(LOOKS[i]), rank, ranks)
     fill(work, "images", 1, lambda i: world.render(world.spec_numbered(SEED["images"], i), 1), rank, ranks)
     fill(work, "clips", FRAMES, lambda i: world.render(world.spec_numbered(SEED["clips"], i), FRAMES), rank, ranks)
 
@@ -62,7 +63,7 @@ def main():
     if os.path.exists(done):
         return
     os.makedirs(a.work, exist_ok=True)
-    create(a.work, "references", len(world.figures_all()), 1)
+    create(a.work, "references", len(LOOKS), 1)
     create(a.work, "images", a.images, 1)
     create(a.work, "clips", a.clips, FRAMES)
     run_workers(worker, a.ranks, a.work)

@@ -12,6 +12,7 @@ import picture
 import sampler
 import tensors
 import umt5
+import unigram
 import vace
 import vae
 import world
@@ -32,12 +33,13 @@ class Pack:
         self.path, self.device = path, device
         self.defaults = json.load(open(f"{path}/shotline.json"))
         self.shift = json.load(open(f"{path}/scheduler/scheduler_config.json"))["flow_shift"]
-        config = self.config("vae")
+        config = {"patch_size": 1, "in_channels": 3, "out_channels": 3, **self.config("vae")}
         self.vae = self.load(vae.Vae(**{k: config[k] for k in vae.CONFIG}), "vae/diffusion_pytorch_model")
         self.mean, self.std = [torch.tensor(config[k], device=device).view(-1, 1, 1) for k in ("latents_mean", "latents_std")]
         config = self.config("transformer")
         self.transformer = self.load(vace.Transformer(**{k: config[k] for k in vace.CONFIG}), "transformer/diffusion_pytorch_model")
         config = self.config("text_encoder")
+        self.ids = unigram.Unigram(json.load(open(f"{path}/tokenizer/tokenizer.json"))["model"]["vocab"]).encode
         self.text = self.load(umt5.Umt5(config["vocab_size"], **{k: config[k] for k in umt5.CONFIG}), "text_encoder/model")
 
     def config(self, part):

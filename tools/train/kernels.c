@@ -23,7 +23,7 @@ static inline bf16 store(float x)
 static inline float sigmoid(float x) { return 1.f / (1.f + expf(-fminf(fmaxf(x, -30.f), 30.f))); }
 
 /* GELU, tanh form: x * sigmoid(2 * sqrt(2/pi) * (x + .044715 x^3)) */
-enum { GELU_CHUNK = 4096, RMS_CHUNK = 512 };
+enum { RMS_MOST = 4096 };
 static const float GELU_A = 1.5957691216f, GELU_B = 0.0713548162f;
 
 void gelu_forward(const bf16 *x, bf16 *y, long n)
@@ -215,67 +215,100 @@ void softmax_backward(const bf16 *y, const bf16 *dy, bf16 *dx, long rows, long c
     }
 }
 
-/* RMS norm over channels * gamma, then SiLU: x [count, channels, cells], gamma [channels] f32 */
-void rms_silu_forward(const bf16 *x, const float *gamma, bf16 *y, long count, long channels, long cells)
+/* RMS norm over each row * gamma, then SiLU: x [rows, cols], gamma [cols] f32, stats [rows]; cols <= RMS_MOST */
+void rms_silu_forward(const bf16 *x, const float *gamma, bf16 *y, float *stats, long rows, long cols)
 {
-    float root = sqrtf((float)channels), r[RMS_CHUNK];
-    for (long n = 0; n < count; n++) {
-        for (long at = 0; at < cells; at += RMS_CHUNK) {
-            long len = at + RMS_CHUNK < cells ? RMS_CHUNK : cells - at;
-            const bf16 *p = x + n * channels * cells + at;
-            bf16 *q = y + n * channels * cells + at;
-            for (long i = 0; i < len; i++)
-                r[i] = 1e-12f;
-            for (long c = 0; c < channels; c++)
-                for (long i = 0; i < len; i++)
-                    r[i] += load(p[c * cells + i]) * load(p[c * cells + i]);
-            for (long i = 0; i < len; i++)
-                r[i] = root / sqrtf(r[i]);
-            for (long c = 0; c < channels; c++) {
-                for (long i = 0; i < len; i++) {
-                    float z = load(p[c * cells + i]) * r[i] * gamma[c];
-                    q[c * cells + i] = store(z * sigmoid(z));
-                }
+    float root = sqrtf((float)cols);
+    for (long r = 0; r < rows; r++) {
+        const bf16 *in = x + r * cols;
+        bf16 *out = y + r * cols;
+        float square = 1e-12f;
+        for (long i = 0; i < cols; i++)
+            square += load(in[i]) * load(in[i]);
+        float inverse = stats[r] = root / sqrtf(square);
+        for (long i = 0; i < cols; i++) {
+            float z = load(in[i]) * inverse * gamma[i];
+            out[i] = store(z * sigmoid(z));
+        }
+    }
+}
+
+void rms_silu_backward(const bf16 *x, const float *gamma, const bf16 *dy, const float *stats, bf16 *dx, float *dgamma, long rows, long cols)
+{
+    float t[RMS_MOST];
+    memset(dgamma, 0, sizeof(float) * cols);
+    for (long r = 0; r < rows; r++) {
+        const bf16 *in = x + r * cols, *g = dy + r * cols;
+        bf16 *out = dx + r * cols;
+        float inverse = stats[r], dot = 0;
+        for (long i = 0; i < cols; i++) {
+            float h = load(in[i]) * inverse, z = h * gamma[i], s = sigmoid(z), d = load(g[i]) * (s + z * s * (1.f - s));
+            dgamma[i] += d * h;
+            t[i] = d * gamma[i];
+            dot += t[i] * h;
+        }
+        dot /= cols;
+        for (long i = 0; i < cols; i++)
+            out[i] = store(inverse * (t[i] - load(in[i]) * inverse * dot));
+    }
+}
+
+/* Each frame beside the two before it (zeros before the first): x [batch, frames, cells, c] -> y [batch, frames, cells, 3, c] */
+void past_forward(const bf16 *x, bf16 *y, long batch, long frames, long cells, long c)
+{
+    for (long n = 0; n < batch * frames; n++) {
+        for (long k = 0; k < 3; k++) {
+            const bf16 *in = n % frames + k >= 2 ? x + (n + k - 2) * cells * c : NULL;
+            bf16 *out = y + (n * cells * 3 + k) * c;
+            for (long i = 0; i < cells; i++) {
+                if (in)
+                    memcpy(out + i * 3 * c, in + i * c, sizeof(bf16) * c);
+                else
+                    memset(out + i * 3 * c, 0, sizeof(bf16) * c);
             }
         }
     }
 }
 
-void rms_silu_backward(const bf16 *x, const float *gamma, const bf16 *dy, bf16 *dx, float *dgamma, long count, long channels, long cells)
+void past_backward(const bf16 *dy, bf16 *dx, long batch, long frames, long cells, long c)
 {
-    float root = sqrtf((float)channels), r[RMS_CHUNK], square[RMS_CHUNK], dot[RMS_CHUNK];
-    memset(dgamma, 0, sizeof(float) * channels);
-    for (long n = 0; n < count; n++) {
-        for (long at = 0; at < cells; at += RMS_CHUNK) {
-            long len = at + RMS_CHUNK < cells ? RMS_CHUNK : cells - at, base = n * channels * cells + at;
-            for (long i = 0; i < len; i++) {
-                square[i] = 1e-12f;
-                dot[i] = 0;
-            }
-            for (long c = 0; c < channels; c++)
-                for (long i = 0; i < len; i++)
-                    square[i] += load(x[base + c * cells + i]) * load(x[base + c * cells + i]);
-            for (long i = 0; i < len; i++)
-                r[i] = root / sqrtf(square[i]);
-            for (long c = 0; c < channels; c++) {
-                float sum = 0;
-                for (long i = 0; i < len; i++) {
-                    long k = base + c * cells + i;
-                    float v = load(x[k]), z = v * r[i] * gamma[c], s = sigmoid(z), g = load(dy[k]) * (s + z * s * (1.f - s));
-                    sum += g * v * r[i];
-                    dot[i] += g * gamma[c] * v;
-                    dx[k] = store(g);
-                }
-                dgamma[c] += sum;
-            }
-            for (long i = 0; i < len; i++)
-                dot[i] *= r[i] / square[i];
-            for (long c = 0; c < channels; c++) {
-                for (long i = 0; i < len; i++) {
-                    long k = base + c * cells + i;
-                    dx[k] = store(load(dx[k]) * gamma[c] * r[i] - load(x[k]) * dot[i]);
-                }
-            }
+    for (long n = 0; n < batch * frames; n++) {
+        long later = frames - 1 - n % frames < 2 ? frames - 1 - n % frames : 2;
+        const bf16 *g = dy + n * cells * 3 * c;
+        for (long i = 0; i < cells; i++) {
+            const bf16 *now = g + (i * 3 + 2) * c, *next = now + (cells * 3 - 1) * c, *last = next + (cells * 3 - 1) * c;
+            bf16 *out = dx + (n * cells + i) * c;
+            if (later == 2)
+                for (long j = 0; j < c; j++)
+                    out[j] = store(load(now[j]) + load(next[j]) + load(last[j]));
+            else if (later == 1)
+                for (long j = 0; j < c; j++)
+                    out[j] = store(load(now[j]) + load(next[j]));
+            else
+                memcpy(out, now, sizeof(bf16) * c);
         }
     }
+}
+
+/* Nearest neighbour, twice the size: x [count, h, w, c] -> y [count, 2h, 2w, c] */
+void double_forward(const bf16 *x, bf16 *y, long count, long h, long w, long c)
+{
+    for (long r = 0; r < count * h; r++) {
+        bf16 *out = y + r * 4 * w * c;
+        for (long i = 0; i < w; i++) {
+            memcpy(out + 2 * i * c, x + (r * w + i) * c, sizeof(bf16) * c);
+            memcpy(out + (2 * i + 1) * c, x + (r * w + i) * c, sizeof(bf16) * c);
+        }
+        memcpy(out + 2 * w * c, out, sizeof(bf16) * 2 * w * c);
+    }
+}
+
+void double_backward(const bf16 *dy, bf16 *dx, long count, long h, long w, long c)
+{
+    for (long r = 0; r < count * h; r++)
+        for (long i = 0; i < w; i++) {
+            const bf16 *a = dy + (r * 4 * w + 2 * i) * c, *b = a + 2 * w * c;
+            for (long j = 0; j < c; j++)
+                dx[(r * w + i) * c + j] = store(load(a[j]) + load(a[c + j]) + load(b[j]) + load(b[c + j]));
+        }
 }

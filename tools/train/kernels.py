@@ -133,19 +133,55 @@ class RmsSilu(Function):
     @staticmethod
     def forward(ctx, x, gamma):
         x, g = x.contiguous(), gamma.float().contiguous()
-        (b, t, c, h, w), y = x.shape, torch.empty_like(x)
-        call("rms_silu_forward", x, g, y, b * t, c, h * w)
-        ctx.save_for_backward(x, g)
+        y, stats, cols = torch.empty_like(x), torch.empty(x.numel() // x.shape[-1]), x.shape[-1]
+        call("rms_silu_forward", x, g, y, stats, x.numel() // cols, cols)
+        ctx.save_for_backward(x, g, stats)
         ctx.shape, ctx.dtype = gamma.shape, gamma.dtype
         return y
 
     @staticmethod
     def backward(ctx, dy):
-        x, g = ctx.saved_tensors
-        (b, t, c, h, w), dy, dx = x.shape, dy.contiguous(), torch.empty_like(x)
-        dgamma = torch.empty(c)
-        call("rms_silu_backward", x, g, dy, dx, dgamma, b * t, c, h * w)
+        x, g, stats = ctx.saved_tensors
+        dy, dx, cols = dy.contiguous(), torch.empty_like(x), x.shape[-1]
+        dgamma = torch.empty(cols)
+        call("rms_silu_backward", x, g, dy, stats, dx, dgamma, x.numel() // cols, cols)
         return dx, dgamma.view(ctx.shape).to(ctx.dtype)
+
+
+class Past(Function):
+    @staticmethod
+    def forward(ctx, x):
+        x = x.contiguous()
+        b, t, h, w, c = ctx.shape = x.shape
+        y = x.new_empty(b, t, h, w, 3 * c)
+        call("past_forward", x, y, b, t, h * w, c)
+        return y
+
+    @staticmethod
+    def backward(ctx, dy):
+        b, t, h, w, c = ctx.shape
+        dy = dy.contiguous()
+        dx = dy.new_empty(ctx.shape)
+        call("past_backward", dy, dx, b, t, h * w, c)
+        return dx
+
+
+class Double(Function):
+    @staticmethod
+    def forward(ctx, x):
+        x = x.contiguous()
+        b, t, h, w, c = ctx.shape = x.shape
+        y = x.new_empty(b, t, 2 * h, 2 * w, c)
+        call("double_forward", x, y, b * t, h, w, c)
+        return y
+
+    @staticmethod
+    def backward(ctx, dy):
+        b, t, h, w, c = ctx.shape
+        dy = dy.contiguous()
+        dx = dy.new_empty(ctx.shape)
+        call("double_backward", dy, dx, b * t, h, w, c)
+        return dx
 
 
 # ---------------------------------------------------------------- the operations
@@ -192,14 +228,29 @@ def attention(q, k, v):
     return torch.bmm(softmax(scores), v.reshape(b * heads, -1, width)).view(b, heads, n, width)
 
 
+def past(x):
+    """Each frame of x [b, t, h, w, c] behind the two before it, as channels [b, t, h, w, 3c]; zeros before the first."""
+    if fast(x):
+        return Past.apply(x)
+    x = F.pad(x, (0, 0, 0, 0, 0, 0, 2, 0))
+    return torch.cat([x[:, :-2], x[:, 1:-1], x[:, 2:]], 4)
+
+
+def double(x):
+    """Nearest neighbour, twice the size: x [b, t, h, w, c]."""
+    if fast(x):
+        return Double.apply(x)
+    b, t, h, w, c = x.shape
+    return x[:, :, :, None, :, None].expand(b, t, h, 2, w, 2, c).reshape(b, t, 2 * h, 2 * w, c)
+
+
 def rms_silu(x, gamma):
-    """RMS norm over the channels of x [b, t, c, h, w], * gamma, then SiLU."""
+    """RMS norm over the last dimension of x, * gamma, then SiLU."""
     if fast(x):
         return RmsSilu.apply(x, gamma)
     return F.silu(rms(x, gamma))
 
 
 def rms(x, gamma):
-    scale = x.shape[-3] ** .5
-    inverse = x.float().pow(2).sum(-3, keepdim=True).clamp_min(1e-12).rsqrt() * scale
-    return x * inverse.to(x.dtype) * gamma.view(-1, 1, 1).to(x.dtype)
+    inverse = x.float().pow(2).sum(-1, keepdim=True).clamp_min(1e-12).rsqrt() * x.shape[-1] ** .5
+    return x * inverse.to(x.dtype) * gamma.flatten().to(x.dtype)

@@ -1,7 +1,6 @@
 """sampler - UniPC of order 2 (bh2) over flow sigmas, as UniPCMultistepScheduler computes it, and the painter's drawing loop."""
 import numpy as np
 import torch
-import unigram
 from vace import control_of, positions_of
 
 
@@ -75,8 +74,8 @@ def draw(painter, prompts, zero, noise, references=None, steps=8, shift=2., guid
     r = references.shape[1]
     control = control_of(zero, references).to(dtype)
     positions = positions_of(r, 0, total - r)
-    ids = torch.tensor([unigram.encode(p) for p in prompts], device=noise.device)
-    empty = torch.tensor([unigram.encode(negative)] * b, device=noise.device)
+    ids = torch.tensor([painter.ids(p) for p in prompts], device=noise.device)
+    empty = torch.tensor([painter.ids(negative)] * b, device=noise.device)
     text, no_text = painter.text(ids), painter.text(empty)
     solver, x = UniPc(steps, shift), noise
     for i in range(steps):

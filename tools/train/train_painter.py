@@ -2,7 +2,8 @@
 
 x = (1 - s) clip + s noise, the target is noise - clip, and s leans to the noisy side, where the text decides what is drawn. First images alone (cheap, and all
 places, lights and figures are learnt from them), then clips of 3 to 9 latents among some images. Some samples carry
-their figure's reference image as a leading latent frame. Some are windows out of the middle of a shot, at the low noise
+their figure's reference image as a leading latent frame: only there can the painter see the pattern and second colour, which no
+caption tells. Some are windows out of the middle of a shot, at the low noise
 at which the farm hands a shot over to its windows. The cells that the figure fills count more: the figures are
 what a prompt controls, and they are small.
 """
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 import unigram
 import world
-from data import SEED, figure_number
+from data import LOOKS, SEED, look_number
 from learner import Learner, device_pick, schedule
 from parallel import group_join, run_workers
 from vace import Painter, control_of, positions_of
@@ -22,8 +23,7 @@ from vace import Painter, control_of, positions_of
 HELD_OUT = 32
 CHECKPOINT = "painter.pt"
 FIGURE_WEIGHT = 4.
-PRODUCT_SHARE = 2           # products are drawn twice as often as they come up: there are few of them
-LEFT_OUT = ["jumping"]      # too fast for this VAE, whose latents of it are smears
+REFERENCE_ODDS = .75
 WINDOW_SIGMA = .66          # windows are only ever seen below this noise
 BATCH = {1: 64, 3: 24, 5: 16, 9: 9}         # per process
 LENGTHS, LENGTH_ODDS = [1, 3, 5, 9], [.30, .10, .42, .18]
@@ -36,20 +36,24 @@ class Kind:
         self.latents = np.load(f"{work}/{name}.latents.npy", mmap_mode="r")
         self.cover = np.load(f"{work}/{name}_cover.npy", mmap_mode="r")
         if name == "references":
-            figures = world.figures_all()
-            self.captions, self.figure = [world.reference_caption(f) for f in figures], np.arange(len(figures))
-            self.pool = np.array([i for i, f in enumerate(figures) for _ in range(PRODUCT_SHARE if "product" in f else 1)])
+            self.specs, self.captions = LOOKS, [world.reference_caption(look) for look in LOOKS]
+            self.look, self.pool = np.arange(len(LOOKS)), np.arange(len(LOOKS))
         else:
-            specs = [world.spec_numbered(SEED[name], i) for i in range(len(self.latents))]
-            self.captions = [world.caption(s) for s in specs]
-            self.figure = np.array([figure_number(s["figure"]) for s in specs])
-            self.pool = np.array([i for i, s in enumerate(specs) if i >= HELD_OUT and s["action"] not in LEFT_OUT
-                                  for _ in range(PRODUCT_SHARE if "product" in s["figure"] else 1)])
+            self.specs = [world.spec_numbered(SEED[name], i) for i in range(len(self.latents))]
+            self.captions = [world.caption(s) for s in self.specs]
+            self.look = np.array([look_number(s["figure"]) for s in self.specs])
+            self.pool = np.arange(HELD_OUT, len(self.specs))
+
+    def caption_vary(self, i, rng):
+        """Captions as the coordinator writes them, but one may be missing or in other words, a part may be missing, and a
+        strange word may stand in between."""
+        text, draw = self.captions[i], rng.rand()
+        if draw > .80 and "place" in self.specs[i]:
+            return world.caption_free(self.specs[i], rng)
+        return vary(text, draw, rng)
 
 
-def caption_vary(text, rng):
-    """Captions are drawn as they are written, but a part may be missing and a strange word may stand in between."""
-    draw = rng.rand()
+def vary(text, draw, rng):
     if draw < .10:
         return ""
     if draw < .16:
@@ -90,15 +94,15 @@ class Samples:
             name = "references"
         if length == 5 and self.shape_rng.rand() < .22:
             first = 1 + int(self.shape_rng.randint(4))
-        references = int(name != "references" and self.shape_rng.rand() < .3)
+        references = int(name != "references" and self.shape_rng.rand() < REFERENCE_ODDS)
         pick = self.rng.choice(self.kind(name).pool, BATCH[length])
-        captions = [caption_vary(self.kind(name).captions[i], self.rng) for i in pick]
+        captions = [self.kind(name).caption_vary(i, self.rng) for i in pick]
         return self.gather(name, pick, captions, first, length, references)
 
     def gather(self, name, pick, captions, first, length, references):
         k = self.kind(name)
         clip = torch.from_numpy(k.latents[pick][:, first:first + length]).float().to(self.device)
-        refs = torch.from_numpy(self.kinds["references"].latents[k.figure[pick]][:, :references]).float().to(self.device)
+        refs = torch.from_numpy(self.kinds["references"].latents[k.look[pick]][:, :references]).float().to(self.device)
         cover = torch.from_numpy(k.cover[pick][:, first:first + length]).float().to(self.device) / 255
         weight = 1 + FIGURE_WEIGHT * cover
         weight = torch.cat([weight.new_full((len(pick), references, *weight.shape[2:]), .2), weight / weight.mean()], 1)
@@ -124,7 +128,7 @@ def loss_of(model, batch, sigma, noise, weighted=True):
 def held_out(samples):
     """Fixed batches, noises and sigmas that training never sees."""
     out = {}
-    for name, length, references in (("images", 1, 0), ("clips", 5, 0), ("clips", 5, 1)):
+    for name, length, references in (("images", 1, 0), ("images", 1, 1), ("clips", 5, 0), ("clips", 5, 1)):
         if name == "clips" and not os.path.exists(f"{samples.work}/encode-clips.done"):
             continue
         pick = np.arange(HELD_OUT)

@@ -1,6 +1,6 @@
 """train_vae - trains the VAE: single images first, then crops of clips, then whole frames.
 
-Loss on -1..1: .6 L1 + 2 MSE + .25 edges + .15 motion + 3e-4 KL, the figures counting double.
+The loss begins with much L1, edges and motion, which teach shapes quickly, and ends as nearly pure MSE.
 """
 import argparse
 import math
@@ -34,15 +34,15 @@ class Crops:
     def batch(self, phase):
         draw = self.shape_rng.rand()
         if phase == "images":
-            count, t, h, w = 8, 1, 64, 64
-        elif draw < .15:
+            count, t, h, w = (16, 1, 64, 64) if draw < .8 else (6, 1, 80, 128)
+        elif draw < .12:
             count, t, h, w = 6, 1, 80, 128
         elif phase == "whole":
-            count, t, h, w = 1, 13, 80, 128
+            count, t, h, w = (2, 9, 80, 128) if draw < .5 else (1, 17, 80, 128)
         elif draw < .75:
-            count, t, h, w = 3, 5, 64, 64
+            count, t, h, w = 6, 5, 64, 64
         else:
-            count, t, h, w = 2, 9, 64, 48
+            count, t, h, w = 3, 9, 64, 64
         out = []
         for _ in range(count):
             if t == 1:
@@ -56,12 +56,13 @@ class Crops:
         return x.flip(-1) if self.rng.rand() < .5 else x
 
 
-def loss_of(y, x, mean, logvar):
+def loss_of(y, x, mean, logvar, progress):
     d = y - x
+    early = max(.1, 1 - 1.5 * progress)
     edges = (d[..., 1:] - d[..., :-1]).abs().mean() + (d[..., 1:, :] - d[..., :-1, :]).abs().mean()
     motion = (d[:, 1:] - d[:, :-1]).abs().mean() if d.shape[1] > 1 else 0.
     kl = .5 * (mean.pow(2) + logvar.exp() - 1 - logvar).mean()
-    return .6 * d.abs().mean() + 2 * d.pow(2).mean() + .25 * edges + .15 * motion + 3e-4 * kl
+    return early * (.6 * d.abs().mean() + .25 * edges + .15 * motion) + (7 - 5 * early) * d.pow(2).mean() + 5e-4 * kl
 
 
 @torch.no_grad()
@@ -77,7 +78,7 @@ def psnr(model, clips, device):
 
 
 def phase_of(progress):
-    return "images" if progress < .2 else "crops" if progress < .88 else "whole"
+    return "images" if progress < .14 else "crops" if progress < .6 else "whole"
 
 
 def worker(rank, ranks, work, minutes, save_minutes):
@@ -87,19 +88,20 @@ def worker(rank, ranks, work, minutes, save_minutes):
     model = vae_model.Vae(**vae_model.CONFIG)
     vae_model.vae_init(model)
     is_matrix = lambda name, p: p.dim() >= 4 and "gamma" not in name and min(p.shape[0], p[0].numel()) >= 8 and "conv_in" not in name and "conv_out" not in name
-    learner = Learner(model, is_matrix, device, ranks, muon_lr=.007, adam_lr=2e-3, betas=(.9, .97), average=.995)
+    learner = Learner(model, is_matrix, device, ranks, muon_lr=.007, adam_lr=2e-3, betas=(.9, .97), average=.997)
     path = f"{work}/{CHECKPOINT}"
     learner.load(path)
     torch.manual_seed(learner.steps * 10 + rank)
     crops = Crops(work, learner.steps * 10 + rank)
-    began, before, saved, recent, progress = time.time(), learner.seconds, time.time(), [], 0.
+    began, before, saved, recent = time.time(), learner.seconds, time.time(), []
+    progress = before / (minutes * 60)
     while progress < 1:
         learner.seconds = before + time.time() - began
         rate = schedule(progress, learner.steps)
         x = crops.batch(phase_of(progress)).to(device)
         mean, logvar = learner.work.encode(x.to(torch.bfloat16))
         z = mean + torch.exp(.5 * logvar) * torch.randn_like(mean)
-        loss = loss_of(learner.work.decode(z.to(torch.bfloat16)).float(), x, mean, logvar)
+        loss = loss_of(learner.work.decode(z.to(torch.bfloat16)).float(), x, mean, logvar, progress)
         loss.backward()
         progress = learner.step(rate, learner.seconds / (minutes * 60))
         recent.append(float(loss))

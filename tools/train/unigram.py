@@ -15,7 +15,9 @@ def words():
     texts = [clip.phrase(f) for f in cast_figures()] + cast.ACTIONS + ["on display", clip.REFERENCE_SUFFIX, "of and"]
     for table in (clip.PLACE_WORDS, clip.LIGHT_WORDS, clip.SIZE_WORDS, clip.CAMERA_WORDS):
         texts += table.values()
-    return sorted(set(" ".join(texts).replace(",", " ").split()))
+    for others in clip.OTHER.values():
+        texts += others
+    return sorted(set(" ".join(texts + ["wearing"]).replace(",", " ").split()))
 
 
 def cast_figures():
@@ -49,38 +51,47 @@ def tokenizer_json():
             "model": {"type": "Unigram", "unk_id": UNK, "vocab": [[p, s] for p, s in pieces()]}}
 
 
+class Unigram:
+    """Splits prompts by a vocabulary [(piece, score)]."""
+
+    def __init__(self, vocabulary):
+        self.scores = {p: (i, s) for i, (p, s) in enumerate(vocabulary) if i >= 4}
+        self.unknown = min(s for _, s in self.scores.values()) - 10
+        self.longest = max(map(len, self.scores))
+        self.split = functools.lru_cache(100000)(self.split_word)
+
+    def split_word(self, word):
+        """The most likely pieces of one word (with its leading space mark)."""
+        best = [(0., 0, None)] + [(-1e30, 0, None)] * len(word)         # score, where the last piece began, its id
+        for at in range(len(word)):
+            for end in range(at + 1, min(len(word), at + self.longest) + 1):
+                found = self.scores.get(word[at:end])
+                if found is None and end > at + 1:
+                    continue
+                id_, score = found or (UNK, self.unknown)
+                if best[at][0] + score > best[end][0]:
+                    best[end] = (best[at][0] + score, at, id_)
+        out, end = [], len(word)
+        while end:
+            _, end, id_ = best[end]
+            if not (out and id_ == UNK and out[-1] == UNK):             # neighbouring unknowns are one
+                out.append(id_)
+        return tuple(out[::-1])
+
+    def encode(self, text):
+        """The ids of a prompt with its end mark, padded to LENGTH."""
+        ids = [i for word in text.split() for i in self.split(SPACE + word)][:LENGTH - 1] + [EOS]
+        return ids + [PAD] * (LENGTH - len(ids))
+
+
 @functools.lru_cache(None)
-def _scores():
-    return {p: (i, s) for i, (p, s) in enumerate(pieces()) if i >= 4}
-
-
-@functools.lru_cache(100000)
-def encode_word(word):
-    """The most likely pieces of one word (with its leading space mark)."""
-    scores = _scores()
-    unknown = min(s for _, s in scores.values()) - 10
-    longest = max(map(len, scores))
-    best = [(0., 0, None)] + [(-1e30, 0, None)] * len(word)         # score, where the last piece began, its id
-    for at in range(len(word)):
-        for end in range(at + 1, min(len(word), at + longest) + 1):
-            found = scores.get(word[at:end])
-            if found is None and end > at + 1:
-                continue
-            id_, score = found or (UNK, unknown)
-            if best[at][0] + score > best[end][0]:
-                best[end] = (best[at][0] + score, at, id_)
-    out, end = [], len(word)
-    while end:
-        _, end, id_ = best[end]
-        if not (out and id_ == UNK and out[-1] == UNK):             # neighbouring unknowns are one
-            out.append(id_)
-    return tuple(out[::-1])
+def of_world():
+    """The tokenizer of the world as it is now."""
+    return Unigram(pieces())
 
 
 def encode(text):
-    """The ids of a prompt with its end mark, padded to LENGTH."""
-    ids = [i for word in text.split() for i in encode_word(SPACE + word)][:LENGTH - 1] + [EOS]
-    return ids + [PAD] * (LENGTH - len(ids))
+    return of_world().encode(text)
 
 
 def vocab_size():

@@ -5,8 +5,9 @@ import torch.nn as nn
 import torch.nn.functional as F
 import kernels
 import umt5
+import unigram
 
-CONFIG = {"num_attention_heads": 2, "attention_head_dim": 64, "ffn_dim": 512, "num_layers": 6, "vace_layers": [0],
+CONFIG = {"num_attention_heads": 3, "attention_head_dim": 64, "ffn_dim": 576, "num_layers": 8, "vace_layers": [0, 4],
           "in_channels": 16, "text_dim": 128, "freq_dim": 256, "vace_in_channels": 96}
 
 
@@ -179,6 +180,8 @@ class Painter(nn.Module):
 
     def forward(self, x, timestep, ids, control, positions):
         return self.transformer(x, timestep, self.text(ids), control, positions)
+
+    ids = staticmethod(unigram.encode)
 
     def working(self, dtype):
         """Storage for training and drawing: the text encoder is too small to be worth half precision."""

@@ -14,7 +14,6 @@ import torch
 import picture
 import sampler
 import tensors
-import unigram
 from evaluate import Pack
 from vace import control_of, positions_of
 
@@ -28,7 +27,7 @@ def vectors_write(pack, to, latents=2):
     noise = torch.randn(1, z, latents, h, w, generator=torch.Generator().manual_seed(1))
     zero = pack.encode(torch.zeros(1, 4 * (latents - 1) + 1, 3, d["height"], d["width"]))[0]
     control = control_of(zero, noise.new_zeros(1, 0, z, h, w))
-    texts = [pack.text(torch.tensor([unigram.encode(t)])) for t in (PROMPT, d["negative_prompt"])]
+    texts = [pack.text(torch.tensor([pack.ids(t)])) for t in (PROMPT, d["negative_prompt"])]
     first = torch.tensor([float(sampler.UniPc(d["steps"], pack.shift).timesteps[0])])
     velocities = [pack.transformer(noise, first, t, control, positions_of(0, 0, latents)) for t in texts]
     out = pack.draw([PROMPT], latents, noise=noise)
@@ -36,7 +35,7 @@ def vectors_write(pack, to, latents=2):
     array = lambda t: t[0].float().numpy()
     os.makedirs(to, exist_ok=True)
     tensors.tensors_write(f"{to}/vectors.safetensors", {
-        "ids": np.array(unigram.encode(PROMPT), np.int64), "prompt_embeds": array(texts[0]), "negative_embeds": array(texts[1]),
+        "ids": np.array(pack.ids(PROMPT), np.int64), "prompt_embeds": array(texts[0]), "negative_embeds": array(texts[1]),
         "grey": np.ascontiguousarray(array(control)[:z]), "noise": array(noise), "velocity_cond": array(velocities[0]), "velocity_uncond": array(velocities[1]),
         "latents": array(out.transpose(1, 2)), "video": picture.to_bytes((video + 1) / 2)})
     with open(f"{to}/case.json", "w") as f:

@@ -1,13 +1,15 @@
 """canvas - anti-aliased shapes drawn over a batch of frames with numpy.
 
 One unit is the height of the screen at zoom 1; the ground is y = 0 and y points up. A shape is a signed
-distance: its coverage is clip(.5 - distance * pixels_per_unit), so no supersampling is needed.
+distance: its coverage falls smoothly over about two pixels at the edge, so no supersampling is needed and nothing
+flickers when it moves by parts of a pixel.
 A camera is three arrays of one value per frame: centre x, centre y, zoom.
 """
 import numpy as np
 
 WIDTH, HEIGHT = 128, 80
 f32 = np.float32
+SOFT = 2.2              # pixels over which an edge fades
 
 
 def rgb(*values):
@@ -21,6 +23,12 @@ def mix(a, b, amount):
 def keep(colour):
     """The tint of daylight."""
     return colour
+
+
+def coverage(distance, scale, soft=SOFT):
+    """How much of each pixel lies within the shape; scale is pixels per unit."""
+    c = np.clip(.5 - distance * (scale / soft), 0, 1)
+    return c * c * (3 - 2 * c)
 
 
 # ---------------------------------------------------------------- distances
@@ -75,7 +83,7 @@ class Layer:
 
     def crop(self, x0, x1, y0, y1):
         """The part of the layer that a shape can touch, or None."""
-        margin = 1.5 / self.scale.min()
+        margin = SOFT / self.scale.min()
         cols = np.nonzero(((self.x > x0 - margin) & (self.x < x1 + margin)).any((0, 1)))[0]
         rows = np.nonzero(((self.y > y0 - margin) & (self.y < y1 + margin)).any((0, 2)))[0]
         if len(cols) == 0 or len(rows) == 0:
@@ -86,8 +94,8 @@ class Layer:
         part.x, part.y = self.x[:, :, c], self.y[:, r]
         return part
 
-    def paint(self, distance, colour, alpha=1.):
-        cover = np.clip(.5 - distance * self.scale, 0, 1) * f32(alpha)
+    def paint(self, distance, colour, alpha=1., soft=SOFT):
+        cover = coverage(distance, self.scale, soft) * f32(alpha)
         self.frames += cover[..., None] * (self.tint(np.asarray(colour, f32)) - self.frames)
 
     def _paint_cropped(self, bounds, shape, colour, alpha):
@@ -113,9 +121,20 @@ class Layer:
         xs, ys = zip(*points)
         self._paint_cropped((min(xs), max(xs), min(ys), max(ys)), lambda x, y: convex(x, y, points), colour, alpha)
 
-    def hills(self, height, colour):
-        """Fills everything below y = height(x)."""
-        self.paint(self.y - height(self.x), colour)
+    def glow(self, cx, cy, r, colour, alpha):
+        """A light that fades towards its edge."""
+        part = self.crop(cx - r, cx + r, cy - r, cy + r)
+        if part is not None:
+            near = np.clip(1 - ((part.x - cx) ** 2 + (part.y - cy) ** 2) / (r * r), 0, 1)
+            part.frames += (near * near * f32(alpha))[..., None] * (part.tint(np.asarray(colour, f32)) - part.frames)
+
+    def hills(self, height, colour, low=None, depth=.22):
+        """Fills everything below y = height(x), fading to the colour `low` over `depth`."""
+        down = self.y - height(self.x)
+        self.paint(down, colour)
+        if low is not None:
+            fade = np.clip(-down / depth, 0, 1)[..., None]
+            self.frames += fade * (self.tint(np.asarray(low, f32)) - self.frames)
 
 
 class Sprite:
@@ -127,10 +146,10 @@ class Sprite:
         scale = zoom * HEIGHT
         sx, sy = (x - cx) * scale + WIDTH / 2, -(y - cy) * scale + HEIGHT / 2
         k = scale * size
-        self.w = min(int(np.ceil(2 * half_width * k.max())) + 3, WIDTH)
-        self.h = min(int(np.ceil((high - low) * k.max())) + 3, HEIGHT)
+        self.w = min(int(np.ceil(2 * half_width * k.max())) + 5, WIDTH)
+        self.h = min(int(np.ceil((high - low) * k.max())) + 5, HEIGHT)
         self.left = np.floor(sx - self.w / 2).astype(int) if self.w < WIDTH else np.zeros(count, int)
-        self.top = np.floor(sy - high * k).astype(int) - 1 if self.h < HEIGHT else np.zeros(count, int)
+        self.top = np.floor(sy - high * k).astype(int) - 2 if self.h < HEIGHT else np.zeros(count, int)
         px = self.left[:, None, None] + np.arange(self.w, dtype=f32)[None, None] + .5
         py = self.top[:, None, None] + np.arange(self.h, dtype=f32)[None, :, None] + .5
         self.k = k[:, None, None]
@@ -142,9 +161,11 @@ class Sprite:
 
     def paint(self, distance, colour, mask=None, alpha=1.):
         """Paints a shape and returns its coverage, to be used as a mask for what lies on it."""
-        cover = np.clip(.5 - distance * self.k, 0, 1) * f32(alpha)
-        if mask is not None:
-            cover = cover * mask
+        cover = coverage(distance, self.k) * f32(alpha)
+        return self.wash(cover if mask is None else cover * mask, colour)
+
+    def wash(self, cover, colour):
+        """Lays a colour on, as thick as `cover` says."""
         rows, cols = np.nonzero(cover.any((0, 2)))[0], np.nonzero(cover.any((0, 1)))[0]
         if len(rows):
             part = np.s_[:, rows[0]:rows[-1] + 1, cols[0]:cols[-1] + 1]
@@ -153,7 +174,7 @@ class Sprite:
             self.alpha[part] += c * (1 - self.alpha[part])
         return cover
 
-    def outlined(self, distance, colour, outline, width=.022):
+    def outlined(self, distance, colour, outline, width=.024):
         self.paint(distance - width, outline)
         return self.paint(distance, colour)
 

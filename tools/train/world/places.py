@@ -1,19 +1,22 @@
 """places - the stage sets: one fixed layout per place, by day and at night.
 
-One layout each is on purpose: shots of the same scene then agree without any memory, and a small painter can learn it.
+One layout each is on purpose: shots of the same scene then agree without any memory, and a small painter can learn it. Large
+soft shapes in calm colours leave the eye, and the VAE, to the figures.
 """
 import numpy as np
-from .canvas import HEIGHT, WIDTH, Layer, f32, mix, rgb
+from .canvas import HEIGHT, WIDTH, Layer, f32, keep, mix, rgb
 
 PLACES = ["beach", "forest", "desert", "snow"]
 LIGHTS = ["day", "night"]
-SKY = {"day": (rgb(.36, .68, .95), rgb(.84, .94, .99)), "night": (rgb(.05, .07, .22), rgb(.18, .22, .46))}
+SKY = {"beach": (rgb(.45, .74, .93), rgb(.97, .93, .82)), "forest": (rgb(.56, .80, .90), rgb(.93, .96, .84)),
+       "desert": (rgb(.55, .74, .90), rgb(.99, .87, .70)), "snow": (rgb(.58, .74, .92), rgb(.93, .93, .97))}
+NIGHT = rgb(.07, .09, .25), rgb(.24, .27, .50)
 
 
 def tint_of(light, strength=1.):
     if light == "day":
-        return lambda colour: colour
-    return lambda colour: mix(colour, colour * rgb(.40, .42, .66) + rgb(.0, .01, .05), strength)
+        return keep
+    return lambda colour: mix(colour, colour * rgb(.36, .40, .62) + rgb(.01, .02, .08), strength)
 
 
 def draw_place(camera, place, light):
@@ -21,108 +24,88 @@ def draw_place(camera, place, light):
     count = len(camera[0])
     frames = np.empty((count, HEIGHT, WIDTH, 3), f32)
     sheet = lambda parallax, **more: Layer(frames, camera, parallax, **{"tint": tint_of(light), **more})
-    top, bottom = SKY[light]
-    far = sheet(0., tint=tint_of("day"))
-    frames[:] = mix(bottom, top, np.clip((far.y + .05) / .85, 0, 1)[..., None])
-    draw_sky(far, sheet(.12, zoom_power=0., tint=tint_of("day")), light)
+    top, bottom = NIGHT if light == "night" else SKY[place]
+    far = sheet(0., tint=keep)
+    frames[:] = mix(bottom, top, np.clip((far.y - .10) / .75, 0, 1)[..., None])
+    draw_sky(far, sheet(.12, zoom_power=0., tint=keep), light)
     globals()["draw_" + place](sheet)
     return frames
 
 
 def draw_sky(far, near, light):
     if light == "night":
-        for x, y in ((-.70, .72), (-.52, .60), (-.33, .76), (-.15, .64), (.08, .74), (.25, .60), (.70, .75), (-.62, .48), (.02, .52)):
-            far.circle(x, y, .009, rgb(.97, .97, .85))
-        far.circle(.52, .66, .095, rgb(.98, .96, .84))
-        far.circle(.47, .69, .08, mix(*SKY["night"][::-1], .82))
+        for x, y, r in ((-.62, .70, .045), (-.30, .62, .035), (.02, .73, .040), (.30, .58, .035)):
+            far.glow(x, y, r, rgb(.95, .95, .88), .75)
+        far.glow(.56, .64, .26, rgb(.75, .78, .95), .30)
+        far.circle(.56, .64, .090, rgb(.96, .94, .84))
         return
-    far.circle(.52, .66, .14, rgb(1., .95, .70), .4)
-    far.circle(.52, .66, .095, rgb(1., .92, .42))
-    for x, y in ((-.55, .68), (.08, .62)):
-        for dx, dy, r in ((-.10, 0, .05), (0, .025, .07), (.10, 0, .055), (0, -.015, .05)):
-            near.circle(x + dx, y + dy, r, rgb(1, 1, 1), .95)
+    far.glow(.56, .64, .34, rgb(1., .96, .78), .75)
+    far.circle(.56, .64, .095, rgb(1., .93, .62))
+    for x, y in ((-.58, .66), (.04, .70)):
+        near.ellipse(x, y - .02, .17, .045, rgb(1., 1., 1.), .75)
+        near.ellipse(x - .02, y + .02, .09, .055, rgb(1., 1., 1.), .75)
 
 
 def draw_beach(sheet):
-    sea = sheet(.25)
-    sea.hills(lambda x: x * 0 + .27, rgb(.14, .52, .76))
-    sea.hills(lambda x: .18 + .008 * np.sin(x * 17), rgb(.30, .72, .84))
-    sea.ellipse(-.42, .27, .17, .08, rgb(.35, .62, .42))
-    sea.box(-.62, -.22, .15, .272, rgb(.14, .52, .76))
-    sea.hills(lambda x: .18 + .008 * np.sin(x * 17), rgb(.30, .72, .84))
-    sea.convex([(.18, .27), (.36, .27), (.33, .23), (.21, .23)], rgb(.80, .24, .20))
-    sea.convex([(.27, .28), (.37, .28), (.27, .45)], rgb(.99, .98, .94))
-    sand = sheet(.8)
-    sand.hills(lambda x: .10 + .012 * np.sin(x * 5), rgb(.98, .96, .88))
-    sand.hills(lambda x: .08 + .012 * np.sin(x * 5), rgb(.97, .85, .58))
-    trunk_x, trunk_top = -.74, .60
-    sand.capsule(trunk_x - .04, .05, trunk_x, trunk_top, .030, rgb(.56, .38, .22))
-    for angle in (-.45, .35, 1.2, 1.95, 2.8, 3.6):
-        x, y = trunk_x + .22 * np.cos(angle), trunk_top + .13 * np.sin(angle) - .02
-        sand.capsule(trunk_x, trunk_top, x, y, .036, rgb(.20, .60, .30))
-    sand.capsule(.70, .06, .70, .46, .012, rgb(.95, .94, .92))
-    part = sand.crop(.42, .98, .38, .66)
+    far = sheet(.2)
+    far.ellipse(-.38, .27, .26, .10, rgb(.55, .74, .66))
+    far.hills(lambda x: x * 0 + .28, rgb(.36, .68, .84), rgb(.50, .82, .86), .16)
+    sand = sheet(.7)
+    sand.hills(lambda x: .115 + .020 * np.sin(x * 3.2), rgb(.97, .95, .88))
+    sand.hills(lambda x: .090 + .020 * np.sin(x * 3.2), rgb(.96, .86, .64), rgb(.92, .76, .52), .24)
+    x, top = -.72, .58
+    sand.capsule(x - .05, .05, x, top, .038, rgb(.64, .47, .32))
+    for angle in (-.35, .55, 1.57, 2.6, 3.5):
+        sand.capsule(x, top, x + .23 * np.cos(angle), top + .14 * np.sin(angle) - .03, .052, rgb(.36, .66, .42))
+    sand.capsule(.74, .06, .74, .40, .022, rgb(.93, .90, .86))
+    part = sand.crop(.44, 1.04, .36, .66)
     if part is not None:
-        d = np.maximum(np.sqrt((part.x - .70) ** 2 + (part.y - .40) ** 2) - .23, .42 - part.y)
-        part.paint(d, rgb(.92, .26, .26))
-        part.paint(np.maximum(d, np.abs(part.x - .70) - .08), rgb(.99, .98, .95))
-    sheet(1.).hills(lambda x: -.06 + .010 * np.sin(x * 4 + 1), rgb(.94, .78, .50))
+        d = np.maximum(np.sqrt((part.x - .74) ** 2 + (part.y - .38) ** 2) - .24, .40 - part.y)
+        part.paint(d, rgb(.93, .52, .46))
+        part.paint(np.maximum(d, np.abs(part.x - .74) - .08), rgb(.97, .90, .84))
 
 
 def draw_forest(sheet):
-    sheet(.2).hills(lambda x: .36 + .06 * np.sin(x * 3.1 + 1), rgb(.56, .76, .66))
+    sheet(.2).hills(lambda x: .40 + .06 * np.sin(x * 3.1 + 1), rgb(.68, .83, .74), rgb(.58, .77, .66))
     firs = sheet(.45)
-    for i, x in enumerate(np.arange(-1.8, 1.9, .30)):
-        firs.convex([(x - .16, .10), (x + .16, .10), (x, (.52, .62, .47)[i % 3])], rgb(.24, .52, .38))
-    firs.hills(lambda x: .13 + .02 * np.sin(x * 6), rgb(.32, .62, .34))
-    trees = sheet(.8)
-    for x, h in ((-1.35, .50), (-.68, .54), (.72, .50), (1.40, .54)):
-        trees.box(x - .042, x + .042, .02, h, rgb(.48, .31, .19))
-        for dx, dy, r in ((-.12, 0, .13), (.12, .01, .13), (0, .11, .15), (0, -.03, .13)):
-            trees.circle(x + dx, h + dy, r, rgb(.22, .56, .24))
-        trees.circle(x - .05, h + .10, .07, rgb(.32, .67, .30))
-    grass = sheet(1.)
-    grass.hills(lambda x: .04 + .012 * np.sin(x * 5), rgb(.44, .77, .32))
-    grass.hills(lambda x: -.06 + .010 * np.sin(x * 7), rgb(.80, .68, .44))
-    for x, colour in ((-.42, rgb(.98, .36, .36)), (.45, rgb(.99, .86, .3)), (1.0, rgb(.98, .36, .36)), (-1.0, rgb(.99, .86, .3))):
-        grass.capsule(x, .02, x, .08, .008, rgb(.22, .52, .2))
-        grass.circle(x, .09, .030, colour)
+    for i, x in enumerate(np.arange(-1.75, 1.8, .50)):
+        firs.convex([(x - .25, .08), (x + .25, .08), (x, (.58, .66, .54)[i % 3])], rgb(.44, .66, .54))
+    firs.hills(lambda x: .16 + .03 * np.sin(x * 4), rgb(.46, .69, .48), rgb(.40, .63, .42))
+    trees = sheet(.75)
+    for x, h in ((-1.55, .50), (-.70, .50), (.72, .52), (1.50, .50)):
+        trees.capsule(x, .0, x, h, .055, rgb(.55, .40, .29))
+        trees.ellipse(x, h + .06, .24, .20, rgb(.32, .58, .36))
+        trees.ellipse(x - .04, h + .12, .15, .11, rgb(.42, .67, .42))
+    sheet(1.).hills(lambda x: .05 + .020 * np.sin(x * 3), rgb(.60, .79, .44), rgb(.46, .67, .36), .20)
 
 
 def draw_desert(sheet):
     far = sheet(.25)
-    far.convex([(-.78, .12), (-.06, .12), (-.42, .50)], rgb(.90, .70, .42))
-    far.convex([(-.42, .50), (-.06, .12), (-.28, .12)], rgb(.74, .53, .32))
-    far.convex([(.30, .12), (.82, .12), (.56, .38)], rgb(.90, .70, .42))
-    far.convex([(.56, .38), (.82, .12), (.66, .12)], rgb(.74, .53, .32))
-    far.hills(lambda x: .17 + .04 * np.sin(x * 2.4 + .5), rgb(.94, .73, .42))
+    for x, w, h in ((-.42, .40, .50), (.30, .30, .36)):
+        far.convex([(x - w, .10), (x + w, .10), (x, h)], rgb(.93, .76, .54))
+        far.convex([(x, h), (x + w, .10), (x + w * .25, .10)], rgb(.84, .65, .48))
+    far.hills(lambda x: .18 + .05 * np.sin(x * 2.4 + .5), rgb(.95, .79, .55), rgb(.92, .71, .47))
     near = sheet(.7)
-    near.hills(lambda x: .09 + .04 * np.sin(x * 1.9 + 2), rgb(.91, .64, .34))
-    green = rgb(.22, .58, .33)
-    for x, h in ((-.72, .46), (.74, .52), (1.7, .46), (-1.7, .5)):
-        near.capsule(x, .05, x, h, .055, green)
-        for side, low, high in ((-.14, .45, .78), (.14, .60, .92)):
-            near.capsule(x + side, h * low, x, h * low, .034, green)
-            near.capsule(x + side, h * low, x + side, h * high, .034, green)
-    sand = sheet(1.)
-    sand.hills(lambda x: .02 + .012 * np.sin(x * 3), rgb(.97, .79, .49))
-    sand.hills(lambda x: -.08 + .010 * np.sin(x * 4 + 2), rgb(.92, .70, .41))
+    near.hills(lambda x: .10 + .05 * np.sin(x * 1.9 + 2), rgb(.91, .68, .43), rgb(.88, .62, .38))
+    green = rgb(.42, .64, .42)
+    for x, h in ((-.72, .44), (.76, .50), (1.75, .46), (-1.75, .48)):
+        near.capsule(x, .05, x, h, .070, green)
+        for side, low, high in ((-.17, .45, .74), (.17, .58, .86)):
+            near.capsule(x + side, h * low, x, h * low, .046, green)
+            near.capsule(x + side, h * low, x + side, h * high, .046, green)
+    sheet(1.).hills(lambda x: .03 + .020 * np.sin(x * 2.4), rgb(.97, .83, .58), rgb(.92, .73, .46), .20)
 
 
 def draw_snow(sheet):
     hills = sheet(.2)
-    white = rgb(.98, .99, 1.)
-    for x, h, w in ((-.62, .52, .50), (.02, .64, .52), (.66, .54, .50)):
-        hills.convex([(x - w, .06), (x + w, .06), (x, h)], rgb(.54, .64, .80))
-        hills.convex([(x - w * .36, h - (h - .06) * .36), (x + w * .36, h - (h - .06) * .36), (x, h)], white)
+    for x, h, w in ((-.66, .54, .56), (.70, .56, .54), (.02, .64, .58)):
+        hills.convex([(x - w, .04), (x + w, .04), (x, h)], rgb(.66, .74, .87))
+        cut = h - (h - .04) * .38
+        hills.convex([(x - w * .38, cut), (x + w * .38, cut), (x, h)], rgb(.96, .97, 1.))
     near = sheet(.7)
-    near.hills(lambda x: .12 + .02 * np.sin(x * 3), rgb(.84, .90, .97))
-    for x, h in ((-1.5, .5), (-.70, .56), (.72, .52), (1.5, .56)):
-        near.box(x - .03, x + .03, .05, .15, rgb(.42, .30, .22))
-        for low, w in ((.12, .20), (.12 + (h - .12) * .33, .16), (.12 + (h - .12) * .62, .12)):
-            high = low + (h - .12) * .42
-            near.convex([(x - w, low), (x + w, low), (x, high)], rgb(.14, .44, .38))
-            near.convex([(x - w * .42, low + (high - low) * .58), (x + w * .42, low + (high - low) * .58), (x, high)], white)
-    snow = sheet(1.)
-    snow.hills(lambda x: .03 + .012 * np.sin(x * 3 + 1), rgb(.96, .98, 1.))
-    snow.hills(lambda x: -.08 + .010 * np.sin(x * 4), rgb(.86, .92, .98))
+    near.hills(lambda x: .16 + .03 * np.sin(x * 2.6), rgb(.86, .91, .98), rgb(.80, .87, .96))
+    for x, h in ((-1.55, .56), (-.72, .60), (.74, .56), (1.55, .60)):
+        for low, w in ((.10, .22), (.26, .17)):
+            near.convex([(x - w, low), (x + w, low), (x, low + (h - .10) * .70)], rgb(.36, .56, .56))
+        near.ellipse(x, .11, .20, .045, rgb(.92, .95, 1.))
+    sheet(1.).hills(lambda x: .04 + .020 * np.sin(x * 2.4 + 1), rgb(.97, .98, 1.), rgb(.84, .90, .97), .20)
