@@ -43,7 +43,7 @@ class Codec:
 def finish(work, device):
     """Writes vae_final.pt from the training's checkpoint."""
     model = vae_model.Vae(**vae_model.CONFIG).to(device)
-    model.load_state_dict(torch.load(f"{work}/{CHECKPOINT}", map_location=device)["ema"])
+    model.load_state_dict(torch.load(f"{work}/{CHECKPOINT['all']}", map_location=device)["ema"])
     half = vae_model.Vae(**vae_model.CONFIG).to(device)
     half.load_state_dict(model.state_dict())
     half.bfloat16()
@@ -80,7 +80,7 @@ def main():
         finish(a.work, device_pick())
     for name in KINDS[a.what]:
         count, frames = np.load(f"{a.work}/{name}.npy", mmap_mode="r").shape[:2]
-        shape = (min(count, a.limit), LATENTS if frames > 1 else 1, vae_model.CONFIG["z_dim"], world.HEIGHT // 8, world.WIDTH // 8)
+        shape = (count if name == "references" else min(count, a.limit), LATENTS if frames > 1 else 1, vae_model.CONFIG["z_dim"], world.HEIGHT // 8, world.WIDTH // 8)
         np.lib.format.open_memmap(f"{a.work}/{name}.latents.npy", "w+", np.float16, shape)
     run_workers(worker, a.ranks, a.work, a.what)
     open(f"{a.work}/encode-{a.what}.done", "w").close()

@@ -11,28 +11,39 @@ from parallel import gradients_average
 
 
 AVERAGE_EVERY = 4
+LONG = 8                # columns per row from which the Gram form of Newton-Schulz pays
 
 
 def orthogonalise(g):
-    """Newton-Schulz towards the nearest orthogonal matrices; g [n, rows, cols]
-
-    Every step multiplies x by a polynomial of its Gram matrix, and these all commute: the steps are done on the small Gram
-    matrix alone, and their product is applied to x once. The Gram matrix must be exact (f32): a rounding that makes an
-    eigenvalue negative would grow by a factor of 12 each step.
-    """
+    """Newton-Schulz towards the nearest orthogonal matrices; g [n, rows, cols]"""
     x = g / (g.flatten(1).norm(dim=1).view(-1, 1, 1) + 1e-7)
     tall = g.shape[1] > g.shape[2]
     if tall:
         x = x.transpose(1, 2)
+    x = orthogonalise_wide(x) if x.shape[2] >= LONG * x.shape[1] else orthogonalise_square(x)
+    return x.transpose(1, 2) if tall else x
+
+
+def orthogonalise_square(x):
+    for _ in range(5):
+        s = x @ x.transpose(1, 2)
+        x = 3.4445 * x + (-4.7750 * s + 2.0315 * (s @ s)) @ x
+    return x
+
+
+def orthogonalise_wide(x):
+    """Every step multiplies x by a polynomial of its Gram matrix, and these all commute: the steps are done on the small Gram
+    matrix alone, and their product is applied to x once. The Gram matrix must be exact (f32): a rounding that makes an
+    eigenvalue negative would grow by a factor of 12 each step."""
     s = x.float()
     s = s @ s.transpose(1, 2)
     one, product = torch.eye(s.shape[1], device=s.device), None
-    for _ in range(5):
+    for step in range(5):
         p = 3.4445 * one - 4.7750 * s + 2.0315 * (s @ s)
-        s = p @ s @ p
+        if step < 4:
+            s = p @ s @ p
         product = p if product is None else p @ product
-    x = product.to(x.dtype) @ x
-    return x.transpose(1, 2) if tall else x
+    return product.to(x.dtype) @ x
 
 
 class Learner:

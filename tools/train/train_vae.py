@@ -1,6 +1,9 @@
 """train_vae - trains the VAE: single images first, then crops of clips, then whole frames.
 
 The loss begins with much L1, edges and motion, which teach shapes quickly, and ends as nearly pure MSE.
+
+Once latents are encoded for the painter, the encoder must not change any more; `--part decoder` trains the decoder further
+(also beside the painter) and puts it into vae_final.pt.
 """
 import argparse
 import math
@@ -14,7 +17,7 @@ from learner import Learner, device_pick, schedule
 from parallel import group_join, run_workers
 
 HELD_OUT = 16
-CHECKPOINT = "vae.pt"
+CHECKPOINT = {"all": "vae.pt", "decoder": "vae_decoder.pt"}
 
 
 def to_tensor(frames):
@@ -81,15 +84,29 @@ def phase_of(progress):
     return "images" if progress < .14 else "crops" if progress < .6 else "whole"
 
 
-def worker(rank, ranks, work, minutes, save_minutes):
+def model_make(part, work):
+    model = vae_model.Vae(**vae_model.CONFIG)
+    vae_model.vae_init(model)
+    if part == "decoder":
+        model.load_state_dict(torch.load(f"{work}/vae_final.pt", map_location="cpu")["model"])
+    return model
+
+
+def decoder_keep(learner, work):
+    """Puts the averaged decoder into the finished VAE; its encoder and latents stay as they are."""
+    state = torch.load(f"{work}/vae_final.pt", map_location="cpu")
+    state["model"].update({k: v.cpu() for k, v in learner.ema.items() if "encoder" not in k and not k.startswith("quant_conv")})
+    torch.save(state, f"{work}/vae_final.pt.new")
+    os.replace(f"{work}/vae_final.pt.new", f"{work}/vae_final.pt")
+
+
+def worker(rank, ranks, work, part, minutes, save_minutes):
     group_join(rank, ranks)
     device = device_pick(rank)
     torch.manual_seed(0)
-    model = vae_model.Vae(**vae_model.CONFIG)
-    vae_model.vae_init(model)
     is_matrix = lambda name, p: p.dim() >= 4 and "gamma" not in name and min(p.shape[0], p[0].numel()) >= 8 and "conv_in" not in name and "conv_out" not in name
-    learner = Learner(model, is_matrix, device, ranks, muon_lr=.007, adam_lr=2e-3, betas=(.9, .97), average=.997)
-    path = f"{work}/{CHECKPOINT}"
+    learner = Learner(model_make(part, work), is_matrix, device, ranks, muon_lr=.007, adam_lr=2e-3, betas=(.9, .97), average=.997)
+    path = f"{work}/{CHECKPOINT[part]}"
     learner.load(path)
     torch.manual_seed(learner.steps * 10 + rank)
     crops = Crops(work, learner.steps * 10 + rank)
@@ -98,32 +115,41 @@ def worker(rank, ranks, work, minutes, save_minutes):
     while progress < 1:
         learner.seconds = before + time.time() - began
         rate = schedule(progress, learner.steps)
-        x = crops.batch(phase_of(progress)).to(device)
-        mean, logvar = learner.work.encode(x.to(torch.bfloat16))
+        stage = progress if part == "all" else .6 + .4 * progress
+        x = crops.batch(phase_of(stage)).to(device)
+        with torch.set_grad_enabled(part == "all"):
+            mean, logvar = learner.work.encode(x.to(torch.bfloat16))
         z = mean + torch.exp(.5 * logvar) * torch.randn_like(mean)
-        loss = loss_of(learner.work.decode(z.to(torch.bfloat16)).float(), x, mean, logvar, progress)
+        loss = loss_of(learner.work.decode(z.to(torch.bfloat16)).float(), x, mean, logvar, stage)
         loss.backward()
         progress = learner.step(rate, learner.seconds / (minutes * 60))
         recent.append(float(loss))
         if rank == 0 and learner.steps % 50 == 0:
-            print(f"{learner.steps} {learner.seconds:.0f} s {phase_of(progress)} loss {np.mean(recent[-50:]):.4f}", flush=True)
+            print(f"{learner.steps} {learner.seconds:.0f} s {phase_of(stage)} loss {np.mean(recent[-50:]):.4f}", flush=True)
         if rank == 0 and (time.time() - saved > save_minutes * 60 or progress >= 1):
             print("held out psnr: clips %.2f images %.2f" % tuple(psnr(learner.averaged(), crops.clips, device)), flush=True)
             learner.save(path)
+            if part == "decoder":
+                decoder_keep(learner, work)
             saved = time.time()
     if rank == 0:
-        open(f"{work}/vae.done", "w").close()
+        open(f"{work}/{done_name(part)}", "w").close()
+
+
+def done_name(part):
+    return "vae.done" if part == "all" else "vae_decoder.done"
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--work", default="work")
-    p.add_argument("--minutes", type=float, default=22)
+    p.add_argument("--part", choices=list(CHECKPOINT), default="all")
+    p.add_argument("--minutes", type=float, default=50)
     p.add_argument("--save-minutes", type=float, default=3)
     p.add_argument("--ranks", type=int, default=torch.cuda.device_count() or os.cpu_count())
     a = p.parse_args()
-    if not os.path.exists(f"{a.work}/vae.done"):
-        run_workers(worker, a.ranks, a.work, a.minutes, a.save_minutes)
+    if not os.path.exists(f"{a.work}/{done_name(a.part)}"):
+        run_workers(worker, a.ranks, a.work, a.part, a.minutes, a.save_minutes)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import kernels
 import umt5
 import unigram
 
-CONFIG = {"num_attention_heads": 3, "attention_head_dim": 64, "ffn_dim": 576, "num_layers": 8, "vace_layers": [0, 4],
+CONFIG = {"num_attention_heads": 3, "attention_head_dim": 64, "ffn_dim": 768, "num_layers": 6, "vace_layers": [0, 3],
           "in_channels": 16, "text_dim": 128, "freq_dim": 256, "vace_in_channels": 96}
 
 

@@ -33,18 +33,18 @@ def pose_of(action, seconds):
     pose = {"stretch": .015 * np.sin(turn * .5), "lift": np.zeros(n, np.float32), "stride": np.zeros((n, 1, 1), np.float32),
             "left": rest, "right": rest, "look": 0.}
     if action.startswith("walking"):
-        pose["stride"] = .13 * np.sin(turn * .75)
-        pose["lift"] = (.02 * (1 - np.cos(2 * turn * .75)) / 2)[:, 0, 0]
+        pose["stride"] = .11 * np.sin(turn * .7)
+        pose["lift"] = (.015 * (1 - np.cos(2 * turn * .7)) / 2)[:, 0, 0]
         pose["stretch"] = np.zeros((n, 1, 1), np.float32)
-        pose["left"], pose["right"] = -1.05 + .35 * np.sin(turn * .75), -1.05 - .35 * np.sin(turn * .75)
+        pose["left"], pose["right"] = -1.05 + .28 * np.sin(turn * .7), -1.05 - .28 * np.sin(turn * .7)
         pose["look"] = -.11 if action.endswith("left") else .11
     elif action == "jumping":
-        up = (1 - np.cos(turn * .55)) / 2
-        pose["lift"] = (.23 * up)[:, 0, 0]
-        pose["stretch"] = -.05 * np.cos(turn * .55)
-        pose["left"] = pose["right"] = -.75 + 1.5 * up
+        up = (1 - np.cos(turn * .5)) / 2
+        pose["lift"] = (.18 * up)[:, 0, 0]
+        pose["stretch"] = -.04 * np.cos(turn * .5)
+        pose["left"] = pose["right"] = -.45 + .9 * up
     elif action == "waving":
-        pose["right"] = .95 + .42 * np.sin(turn * .6)
+        pose["right"] = .95 + .38 * np.sin(turn * .5)
     return pose
 
 

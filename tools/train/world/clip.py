@@ -11,7 +11,7 @@ SIZES = ["wide", "medium"]
 CAMERAS = ["static", "pan left", "pan right", "zoom in"]
 ZOOM = {"wide": .84, "medium": 1.14}
 CENTRE = {"wide": .41, "medium": .40}
-WALK, PAN, ZOOM_RATE = .14, .085, .075      # a second: screen heights, screen heights, share
+WALK, PAN, ZOOM_RATE = .12, .075, .065      # a second: screen heights, screen heights, share
 
 PLACE_WORDS = {"beach": "on the beach", "forest": "in the forest", "desert": "in the desert", "snow": "in the snow"}
 LIGHT_WORDS = {"day": "by day", "night": "at night"}
@@ -107,7 +107,7 @@ def render(spec, frames=17):
     action, move = spec["action"], spec["camera"]
     x = np.full(frames, spec["x"] / base, f32)
     if action.startswith("walking"):
-        x = x + (-1 if action.endswith("left") else 1) * (-.24 + WALK * seconds) / base
+        x = x + (-1 if action.endswith("left") else 1) * (-.21 + WALK * seconds) / base
     cx, cy, zoom = np.zeros(frames, f32), np.full(frames, CENTRE[spec["size"]], f32), np.full(frames, base, f32)
     if move.startswith("pan"):
         cx = (-1 if move.endswith("left") else 1) * (-.13 + PAN * seconds) / base
