@@ -38,14 +38,14 @@ class Crops:
         draw = self.shape_rng.rand()
         if phase == "images":
             count, t, h, w = (16, 1, 64, 64) if draw < .8 else (6, 1, 80, 128)
-        elif draw < .12:
+        elif draw < .10:
             count, t, h, w = 6, 1, 80, 128
-        elif phase == "whole":
-            count, t, h, w = (2, 9, 80, 128) if draw < .5 else (1, 17, 80, 128)
-        elif draw < .75:
+        elif phase == "whole" and draw < .75:
+            count, t, h, w = (1, 17, 80, 128) if draw < .35 else (2, 9, 80, 128)
+        elif phase == "crops" and draw < .75:
             count, t, h, w = 6, 5, 64, 64
         else:
-            count, t, h, w = 3, 9, 64, 64
+            count, t, h, w = 4, 9, 64, 64
         out = []
         for _ in range(count):
             if t == 1:
@@ -55,8 +55,7 @@ class Crops:
                 clip = self.clips[HELD_OUT + self.rng.randint(len(self.clips) - HELD_OUT)]
             s, y, x = [self.rng.randint(n - m + 1) for n, m in zip(clip.shape, (t, h, w))]
             out.append(to_tensor(clip[s:s + t, y:y + h, x:x + w]))
-        x = torch.stack(out)
-        return x.flip(-1) if self.rng.rand() < .5 else x
+        return torch.stack(out)
 
 
 def loss_of(y, x, mean, logvar, progress):
@@ -144,7 +143,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--work", default="work")
     p.add_argument("--part", choices=list(CHECKPOINT), default="all")
-    p.add_argument("--minutes", type=float, default=50)
+    p.add_argument("--minutes", type=float, default=60)
     p.add_argument("--save-minutes", type=float, default=3)
     p.add_argument("--ranks", type=int, default=torch.cuda.device_count() or os.cpu_count())
     a = p.parse_args()
