@@ -51,12 +51,17 @@ static void walk_copy(struct walk *w, size_t count)
     w->p += count;
 }
 
-static size_t string_length(const char *p)
+/* libconfig loses the memory of a text without its closing quote: it is refused before. */
+static bool walk_string(struct walk *w)
 {
     size_t n = 1;
-    while (p[n] && p[n] != '"')
-        n += p[n] == '\\' && p[n + 1] ? 2 : 1;
-    return p[n] ? n + 1 : n;
+    while (w->p[n] && w->p[n] != '"')
+        n += w->p[n] == '\\' && w->p[n + 1] ? 2 : 1;
+    if (!w->p[n])
+        return error_set(w->err, ERROR_INPUT, "%s:%d: a text begins here whose closing quote is missing", w->path,
+                         w->line);
+    walk_copy(w, n + 1);
+    return true;
 }
 
 static size_t block_comment_length(const char *p)
@@ -125,7 +130,8 @@ static bool walk_text(struct walk *w)
                              w->line);
         line_start = *w->p == '\n';
         if (*w->p == '"') {
-            walk_copy(w, string_length(w->p));
+            if (!walk_string(w))
+                return false;
         } else if (*w->p == '#' || (w->p[0] == '/' && w->p[1] == '/')) {
             walk_copy(w, strcspn(w->p, "\n"));
         } else if (w->p[0] == '/' && w->p[1] == '*') {

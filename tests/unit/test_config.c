@@ -103,7 +103,8 @@ static void bad_text_is_refused_with_its_line(void **state)
         { "/* c\n c */ a = 1;\n\nb = ;", "t.cfg:4: syntax error" },
         { "a = \"two\nlines\";\nb = {", "t.cfg:3: syntax error" },
         { "a = 1;\na = 2;", "t.cfg:2: duplicate setting name" },
-        { "a = \"open", "t.cfg:1: " },
+        { "b = 1;\na = \"open", "t.cfg:2: a text begins here whose closing quote is missing" },
+        { "a = \"open\\\"", "t.cfg:1: a text begins here whose closing quote is missing" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct error err = { 0 };
