@@ -18,6 +18,7 @@ int cmd_fetch(int argc, char **argv);
 int cmd_cancel(int argc, char **argv);
 int cmd_workers(int argc, char **argv);
 int cmd_log(int argc, char **argv);
+int cmd_fsck(int argc, char **argv);
 
 /* Set by SIGINT, SIGTERM and SIGHUP: what runs ends soon and cleans up. */
 extern atomic_bool command_stop;

@@ -1,5 +1,7 @@
 #include "client/local_farm.h"
 
+#include "client/program.h"
+
 #include "common/base/arena.h"
 #include "common/base/clock.h"
 #include "common/base/file.h"
@@ -131,42 +133,12 @@ static bool take_lock(struct local_farm *f, struct error *err)
     return true;
 }
 
-static bool own_dir(char *to, size_t room)
-{
-    ssize_t n = readlink("/proc/self/exe", to, room - 1);
-    if (n <= 0)
-        return false;
-    to[n] = '\0';
-    *strrchr(to, '/') = '\0';
-    return true;
-}
-
-/* Beside this program, in its neighbour's folder of a build tree, or in PATH. */
-static bool find_program(const char *program, const char *build_dir, char *to, struct error *err)
-{
-    char dir[PATH_MAX];
-    if (own_dir(dir, sizeof dir)) {
-        if (snprintf(to, PATH_MAX, "%s/%s", dir, program) < PATH_MAX && access(to, X_OK) == 0)
-            return true;
-        if (snprintf(to, PATH_MAX, "%s/../%s/%s", dir, build_dir, program) < PATH_MAX && access(to, X_OK) == 0)
-            return true;
-    }
-    const char *path = getenv("PATH");
-    while (path && *path) {
-        size_t size = strcspn(path, ":");
-        if (size && snprintf(to, PATH_MAX, "%.*s/%s", (int)size, path, program) < PATH_MAX && access(to, X_OK) == 0)
-            return true;
-        path += size + (path[size] == ':');
-    }
-    return error_set(err, ERROR_IO, "%s: found neither beside this program nor in PATH", program);
-}
-
 /* The embedded pack: installed as share/shotline/packs/tiny beside bin, or packs/tiny in a folder above a build tree.
  */
 static const char *embedded_pack(struct arena *arena, struct error *err)
 {
     char dir[PATH_MAX];
-    if (own_dir(dir, sizeof dir)) {
+    if (program_dir(dir, sizeof dir)) {
         for (char *slash = dir + strlen(dir); slash && slash > dir; slash = strrchr(dir, '/')) {
             *slash = '\0';
             static const char *const places[] = { "share/shotline/packs/tiny", "packs/tiny" };
@@ -333,7 +305,7 @@ static bool process_init(struct local_farm *f, struct process *p, const char *pr
     if (!file_join(p->log, sizeof p->log, f->state, log))
         return error_set(err, ERROR_USAGE, "--state: the path is too long");
     unlink(p->log); /* of the run before */
-    return find_program(program, build_dir, p->path, err);
+    return program_find(program, build_dir, p->path, err);
 }
 
 static bool add_coordinator(struct local_farm *f, const char *pack, struct error *err)

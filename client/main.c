@@ -26,6 +26,7 @@ static const struct command {
     { "cancel", "stop a campaign", cmd_cancel },
     { "workers", "list a farm's workers", cmd_workers },
     { "log", "print what has happened on a farm", cmd_log },
+    { "fsck", "check a stopped farm's folder", cmd_fsck },
 };
 
 static void print_usage(FILE *to)

@@ -12,11 +12,12 @@
 #include <stdint.h>
 
 enum finding {
-    FINDING_STORE = 1,    /* the database contradicts itself */
-    FINDING_BLOB_DAMAGED, /* the bytes do not have the digest that names them */
-    FINDING_BLOB_FOREIGN, /* a file among the blobs that is none */
-    FINDING_RESULT_GONE,  /* a task's result names bytes that are not here: mended by making the task again */
-    FINDING_RESULT_WRONG, /* a result contradicts the manifest that came of it: `shotline verify` tells which is right */
+    FINDING_STORE = 1,     /* the database contradicts itself */
+    FINDING_BLOB_DAMAGED,  /* the bytes do not have the digest that names them */
+    FINDING_BLOB_FOREIGN,  /* a file among the blobs that is none */
+    FINDING_RESULT_GONE,   /* a task's result names bytes that are not here: mended by making the task again */
+    FINDING_RESULT_WRONG,  /* a result contradicts the manifest that came of it: `shotline verify` tells which is right
+                            */
     FINDING_MANIFEST_GONE, /* a finished video without its manifest or its file */
     FINDING_MANIFEST_BAD,  /* one that cannot be read, or contradicts itself */
     FINDING_KEY_WRONG,     /* a task's key is not the digest of what the manifest says of it */

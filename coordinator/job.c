@@ -80,6 +80,30 @@ const char *input_slot_name(enum input_slot s)
     return NAME_OF(names, s);
 }
 
+bool task_kind_from_text(enum task_kind *k, const char *text)
+{
+    for (*k = TASK_TEXT; *k <= TASK_STITCH; ++*k)
+        if (!strcmp(task_kind_name(*k), text))
+            return true;
+    return false;
+}
+
+bool task_role_from_text(enum task_role *r, const char *text)
+{
+    for (*r = ROLE_NONE; *r <= ROLE_RANGE; ++*r)
+        if (!strcmp(task_role_name(*r), text))
+            return true;
+    return false;
+}
+
+bool input_slot_from_text(enum input_slot *s, const char *text)
+{
+    for (*s = INPUT_TEXT; *s <= INPUT_IMAGE; ++*s)
+        if (!strcmp(input_slot_name(*s), text))
+            return true;
+    return false;
+}
+
 bool output_required(enum task_kind k, enum task_role r, enum output_name n)
 {
     switch (k) {

@@ -60,6 +60,9 @@ enum input_slot {
 
 const char *task_kind_name(enum task_kind k);
 const char *task_role_name(enum task_role r);
+bool task_kind_from_text(enum task_kind *k, const char *text);
+bool task_role_from_text(enum task_role *r, const char *text);
+bool input_slot_from_text(enum input_slot *s, const char *text);
 const char *task_state_name(enum task_state s);
 const char *work_state_name(enum work_state s);
 const char *failure_name(enum failure f);
@@ -228,7 +231,7 @@ struct campaign {
     uint8_t token[16];
     const char *name;
     int32_t priority;
-    uint32_t steps; /* steps 0: the pack's */
+    uint32_t steps;        /* steps 0: the pack's */
     double guidance_scale; /* 0: the pack's */
     struct cast_member *cast;
     uint32_t cast_count;

@@ -79,26 +79,38 @@ json_t *task_params(const struct task *t)
     return params;
 }
 
-struct digest task_key(const struct task *t, const struct key_context *c)
+struct hash key_begin(const char *kind, const struct key_context *c, const json_t *params, size_t input_count)
 {
-    json_t *params = task_params(t);
     char *text = json_canonical(params);
     struct hash h;
 
     hash_begin(&h);
     hash_text(&h, "shotline task 1");
-    hash_text(&h, task_kind_name(t->kind));
+    hash_text(&h, kind);
     hash_digest(&h, &c->pack);
     hash_text(&h, "exact");
     hash_u64(&h, c->version);
     hash_text(&h, text);
-    hash_u64(&h, t->input_count);
+    hash_u64(&h, input_count);
+    free(text);
+    return h;
+}
+
+void key_input(struct hash *key, const char *slot, const struct digest *d)
+{
+    hash_text(key, slot);
+    hash_digest(key, d);
+}
+
+struct digest task_key(const struct task *t, const struct key_context *c)
+{
+    json_t *params = task_params(t);
+    struct hash h = key_begin(task_kind_name(t->kind), c, params, t->input_count);
+
     for (uint32_t i = 0; i < t->input_count; i++) {
         assert(t->inputs[i].known);
-        hash_text(&h, input_slot_name(t->inputs[i].slot));
-        hash_digest(&h, &t->inputs[i].blob.digest);
+        key_input(&h, input_slot_name(t->inputs[i].slot), &t->inputs[i].blob.digest);
     }
-    free(text);
     json_decref(params);
     return hash_end(&h);
 }

@@ -17,6 +17,10 @@ struct key_context {
  * json_decref. */
 json_t *task_params(const struct task *t);
 
+/* The key from its parts, for who has no task but a record of one. Between them: key_input for each input, in order. */
+struct hash key_begin(const char *kind, const struct key_context *c, const json_t *params, size_t input_count);
+void key_input(struct hash *key, const char *slot, const struct digest *d);
+
 /* All inputs must be known. */
 struct digest task_key(const struct task *t, const struct key_context *c);
 

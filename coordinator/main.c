@@ -9,16 +9,15 @@
 #include "coordinator/loop.h"
 #include "coordinator/planner.h"
 #include "coordinator/planner_thread.h"
+#include "coordinator/state_lock.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -116,30 +115,6 @@ static enum args_result read_settings(struct settings *s, int argc, char **argv,
 
 /* ---- opening ---- */
 
-/* One coordinator per state folder; the kernel gives the lock back however the process ends. */
-static int take_lock(const char *state, struct error *err)
-{
-    char path[PATH_MAX];
-
-    if (!file_make_dirs(state, 0700, err))
-        return -1;
-    if (!file_join(path, sizeof path, state, "coordinator.lock")) {
-        error_set(err, ERROR_USAGE, "--state: the path is too long");
-        return -1;
-    }
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        error_set(err, ERROR_IO, "%s: %s", path, strerror(errno));
-        return -1;
-    }
-    if (flock(fd, LOCK_EX | LOCK_NB)) {
-        error_set(err, ERROR_IO, "%s: another coordinator works with this state folder", state);
-        close(fd);
-        return -1;
-    }
-    return fd;
-}
-
 /* Stopping is a message like any other: signals are read from a file. Threads that are made later inherit the mask. */
 static int open_signals(struct error *err)
 {
@@ -198,7 +173,7 @@ static bool open_all(struct process *p, const struct settings *s, struct error *
 
     if (!pack_check_files(s->pack, true, err))
         return false;
-    p->lock = take_lock(s->state, err);
+    p->lock = file_make_dirs(s->state, 0700, err) ? state_lock(s->state, err) : -1;
     if (p->lock < 0)
         return false;
     p->signals = open_signals(err);

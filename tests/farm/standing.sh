@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A farm that is already there, its worker under the Vulkan validation layer: submit, status, workers, watch, fetch and
-# cancel; a coordinator that is killed and comes back goes on with the work; a fetch that meets a full disk leaves nothing.
+# A farm that is already there, its worker under the Vulkan validation layer: submit, status, workers, watch, fetch,
+# cancel, log and fsck; a coordinator that is killed and comes back goes on with the work; a fetch that meets a full disk leaves nothing.
 . "$(dirname "$0")/lib.sh" "$1"
 micro_pack "$work/pack"
 build=$(dirname "$(dirname "$shotline")")
@@ -60,6 +60,19 @@ second=$("$shotline" submit --plan "$here/plan.json" --name w --seed 8) || fail 
 "$shotline" log "$second" | grep -q campaign.cancelled || fail "log of the second: $("$shotline" log "$second")"
 "$shotline" cancel 999 2>"$work/cancel.err" && fail "an unknown campaign was cancelled"
 [ "$(wc -l <"$work/cancel.err")" -eq 1 ] || fail "cancel of an unknown campaign said: $(cat "$work/cancel.err")"
+# The folder of a running farm is not looked at; of a stopped one it is, and a spoilt blob is found and mended.
+"$shotline" fsck "$work/state" 2>"$work/fsck.err" && fail "fsck looked at a running farm"
+grep -q "stop the farm first" "$work/fsck.err" || fail "fsck of a running farm said: $(cat "$work/fsck.err")"
+kill -TERM "${pids[-1]}" && wait "${pids[-1]}"
+"$shotline" fsck "$work/state" >"$work/fsck" || fail "fsck: $(cat "$work/fsck")"
+grep -q "1 finished videos" "$work/fsck" || fail "fsck looked at: $(cat "$work/fsck")"
+blob=$(find "$work/state/blobs" -type f -size +1k -path '*/??/*' | sort | head -n 1)
+printf x >>"$blob"
+"$shotline" fsck "$work/state" >"$work/fsck" && fail "fsck did not see that $blob was spoilt"
+grep -q "^blob.damaged  *$(basename "$blob")" "$work/fsck" || fail "fsck said: $(cat "$work/fsck")"
+"$shotline" fsck --repair "$work/state" >"$work/fsck"
+[ ! -e "$blob" ] && [ -e "$work/state/damaged/$(basename "$blob")" ] || fail "fsck --repair: $(cat "$work/fsck")"
+
 grep -q "gpu.validation" "$work/state/log/worker.log" &&
     fail "the validation layer found: $(grep -m1 gpu.validation "$work/state/log/worker.log")"
-echo "submit, status, workers, watch, fetch, cancel; the coordinator was killed once"
+echo "submit, status, workers, watch, fetch, cancel, log, fsck; the coordinator was killed once"
