@@ -318,8 +318,8 @@ static bool pack_step(struct exec *x, const char *dir, struct error *err)
     struct dit *d = dit_open(path, x, false, err);
     if (!d)
         return false;
-    const struct step_size s = { p.longest_shot + (p.references > 0), p.height / 8, p.width / 8, p.max_sequence_length,
-                                 dit_info(d)->vace };
+    const struct step_size s = { p.longest_shot + (p.references > 0), p.height / p.strides.space,
+                                 p.width / p.strides.space, p.max_sequence_length, dit_info(d)->vace };
     dit_close(&d);
     return time_step("pack: denoising step", path, x, &s, 3, err);
 }
@@ -329,7 +329,7 @@ static bool pack_decode(struct exec *x, const char *dir, struct error *err)
     char path[PATH_MAX];
     struct pack_defaults p;
     return pack_defaults_load(&p, dir, err) && file_join(path, sizeof path, dir, "vae") &&
-           time_decode("pack: decoded frame", path, x, p.height / 8, p.width / 8, err);
+           time_decode("pack: decoded frame", path, x, p.height / p.strides.space, p.width / p.strides.space, err);
 }
 
 static bool random_step(struct exec *x, const char *dir, struct error *err)

@@ -232,7 +232,7 @@ static void shoot(struct shoot *s)
     stitch.stitch = &st;
     shot.mezzanine = &mezzanine.blob;
     shot.transition = "cut";
-    shot.frames = (uint32_t)((4 * (s->o.latents - 1) + 1) * s->o.fps / s->pack.fps);
+    shot.frames = (uint32_t)((s->pack.strides.time * (s->o.latents - 1) + 1) * s->o.fps / s->pack.fps);
     st.n_shots = 1;
     st.shots = shots;
     st.width = 4 * t.width;

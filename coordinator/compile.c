@@ -30,9 +30,9 @@ size_t compile_windows(int frames, int window, int overlap, struct decode_range 
     return (size_t)count;
 }
 
-int compile_latents(int frames)
+int compile_latents(int frames, int time_stride)
 {
-    return (frames - 1 + 3) / 4 + 1;
+    return (frames - 1 + time_stride - 1) / time_stride + 1;
 }
 
 /* ---- the file's timeline ---- */
@@ -48,6 +48,7 @@ struct timeline {
     struct timeline_shot *shots;
     size_t count;
     int fps_in, fps_out, frames;
+    int time_stride; /* of the pack */
 };
 
 /* The share of the transition before and behind the cut. */
@@ -69,7 +70,7 @@ static void measure(struct timeline *t, size_t i)
     s->frames = s->own + head(in) + tail(s->transition);
     /* Frame k of the file shows the painted frame that is on at its middle. */
     int needed = (int)(((int64_t)(2 * s->frames - 1) * t->fps_in) / (2 * t->fps_out)) + 1;
-    s->latents = compile_latents(needed);
+    s->latents = compile_latents(needed, t->time_stride);
 }
 
 static bool lay_out(struct timeline *t, const struct plan *plan, int longest, struct error *err)
@@ -424,7 +425,8 @@ bool compile_video(struct video *v, const struct compile_input *in, struct error
     const struct pack_defaults *pack = in->pack;
     struct timeline line = { .count = in->plan->shot_count,
                              .fps_in = pack->fps,
-                             .fps_out = v->fps ? (int)v->fps : pack->fps };
+                             .fps_out = v->fps ? (int)v->fps : pack->fps,
+                             .time_stride = pack->strides.time };
     struct builder b = { .v = v, .in = in, .arena = &v->arena };
 
     assert(!v->task_count);
@@ -437,7 +439,8 @@ bool compile_video(struct video *v, const struct compile_input *in, struct error
     b.guidance_scale = c->guidance_scale > 0 ? c->guidance_scale : pack->guidance_scale;
     /* Other steps than the pack's keep the same share of them in the anchor. */
     b.handoff = (pack->handoff_step * b.steps + pack->steps / 2) / pack->steps;
-    b.frame_work = (double)(pack->width / 16) * (pack->height / 16) * (b.guidance_scale == 1 ? 1 : 2) / 100;
+    const int token = pack_size_multiple(pack); /* pixels on a side */
+    b.frame_work = (double)(pack->width / token) * (pack->height / token) * (b.guidance_scale == 1 ? 1 : 2) / 100;
     v->shots = arena_array(&v->arena, struct shot, line.count);
     v->shot_count = (uint32_t)line.count;
     build(&b, &line);

@@ -24,7 +24,8 @@ bool compile_video(struct video *v, const struct compile_input *in, struct error
  * size. Returns their number (one: no split); `to` has room for `frames`. */
 size_t compile_windows(int frames, int window, int overlap, struct decode_range *to);
 
-/* Latents of a shot of so many frames: 4(n - 1) + 1 frames are made of n. */
-int compile_latents(int frames);
+/* Latents of a shot of so many frames: stride * (n - 1) + 1 frames are made of n, where the stride is the VAE's in
+ * time. */
+int compile_latents(int frames, int time_stride);
 
 #endif

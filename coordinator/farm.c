@@ -55,7 +55,7 @@ static bool store_listing(struct farm *f, struct error *err)
 
 int64_t farm_longest_ms(const struct farm *f)
 {
-    return (4 * (int64_t)(f->pack.longest_shot - 1) + 1) * 1000 / f->pack.fps;
+    return (f->pack.strides.time * (int64_t)(f->pack.longest_shot - 1) + 1) * 1000 / f->pack.fps;
 }
 
 static bool read_pack(struct farm *f, struct error *err)

@@ -7,9 +7,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* AutoencoderKLWan's factors: pixels per latent pixel, frames per latent frame after the first. */
-enum { LATENT_SPACE = 8, LATENT_TIME = 4 };
-
 /* The finished latents of one window of a shot. */
 struct latent_range {
     int first, count;

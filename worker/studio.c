@@ -3,7 +3,6 @@
 #include "common/base/arena.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
-#include "worker/latents.h"
 #include "worker/vace.h"
 #include "worker/video_write.h"
 
@@ -123,14 +122,8 @@ struct dit *studio_dit(struct studio *s, struct error *err)
 struct vae *studio_vae(struct studio *s, struct error *err)
 {
     char path[640];
-    if (s->vae || !make_ready(s, "vae", path, err) || !(s->vae = vae_open(path, s->exec, false, err)))
-        return s->vae;
-    const struct vae_info *info = vae_info(s->vae);
-    if (info->space_factor != LATENT_SPACE || info->time_factor != LATENT_TIME) {
-        error_set(err, ERROR_INPUT, "%s: the VAE has factors %d and %d, expected %d and %d", path, info->space_factor,
-                  info->time_factor, LATENT_SPACE, LATENT_TIME);
-        vae_close(&s->vae);
-    }
+    if (!s->vae && make_ready(s, "vae", path, err))
+        s->vae = vae_open(path, s->exec, false, err);
     return s->vae;
 }
 

@@ -10,11 +10,18 @@ bool task_check(const char *name, int64_t v, int64_t min, int64_t max, struct er
                                                (long long)v, (long long)min, (long long)max);
 }
 
-bool task_check_size(uint32_t width, uint32_t height, struct error *err)
+bool task_check_size(const struct task_run *run, uint32_t width, uint32_t height, struct error *err)
 {
-    if (width < 16 || height < 16 || width > 4096 || height > 4096 || width % 16 || height % 16)
-        return error_set(err, ERROR_INPUT, "size is %ux%u, expected multiples of 16, 16 to 4096", width, height);
+    const uint32_t patch = (uint32_t)pack_size_multiple(studio_defaults(run->studio)), most = 4096;
+    if (width < patch || height < patch || width > most || height > most || width % patch || height % patch)
+        return error_set(err, ERROR_INPUT, "size is %ux%u, expected multiples of %u, %u to %u", width, height, patch,
+                         patch, most);
     return true;
+}
+
+int task_latents(const struct task_run *run, uint32_t pixels)
+{
+    return (int)pixels / studio_defaults(run->studio)->strides.space;
 }
 
 bool task_cancelled(const struct task_run *run, struct error *err)

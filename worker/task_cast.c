@@ -1,7 +1,6 @@
 /* task_cast - what shots must know of a cast member: its identity latent, taken from a reference image or drawn from
  * its phrase, and its colours. */
 #include "worker/denoise.h"
-#include "worker/latents.h"
 #include "worker/noise.h"
 #include "worker/palette.h"
 #include "worker/task_internal.h"
@@ -13,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool check(const Shotline__CastTask *t, struct error *err)
+static bool check(const struct task_run *run, const Shotline__CastTask *t, struct error *err)
 {
     static const char *const kinds[] = { "character", "product", "place" };
     bool known = false;
@@ -21,7 +20,7 @@ static bool check(const Shotline__CastTask *t, struct error *err)
         known = known || strcmp(t->kind, kinds[i]) == 0;
     if (!known)
         return error_set(err, ERROR_INPUT, "kind \"%.40s\", expected character, product or place", t->kind);
-    if (!task_check_size(t->width, t->height, err))
+    if (!task_check_size(run, t->width, t->height, err))
         return false;
     if (t->image)
         return true;
@@ -115,7 +114,8 @@ static bool take_image(struct identity *id, const struct task_run *run, const Sh
     preview_from(id, canvas, width, height);
 
     id->channels = vae_info(vae)->channels;
-    id->latent = xmalloc((size_t)id->channels * (t->height / LATENT_SPACE) * (t->width / LATENT_SPACE) * sizeof(float));
+    id->latent = xmalloc((size_t)id->channels * (size_t)task_latents(run, t->height) *
+                         (size_t)task_latents(run, t->width) * sizeof(float));
     ok = vace_reference(vae, pixels, image.height, image.width, height, width, id->latent, err);
     free(canvas);
     free(pixels);
@@ -141,8 +141,8 @@ static bool denoise_picture(struct identity *id, const struct task_run *run, con
         .kind = NOISE_CAST,
         .seed = t->seed,
         .channels = id->channels,
-        .height = (int)t->height / LATENT_SPACE,
-        .width = (int)t->width / LATENT_SPACE,
+        .height = task_latents(run, t->height),
+        .width = task_latents(run, t->width),
     };
     const size_t count = (size_t)n.channels * n.height * n.width;
     noise = xmalloc(count * sizeof *noise);
@@ -183,7 +183,7 @@ static bool draw(struct identity *id, const struct task_run *run, const Shotline
         return error_set(err, ERROR_INPUT, "the painter's latents have %d channels, the VAE's %d", id->channels,
                          vae_info(vae)->channels);
     float *canvas = xmalloc((size_t)t->width * t->height * 3 * sizeof *canvas);
-    bool ok = vae_decode(vae, id->latent, 1, (int)t->height / LATENT_SPACE, (int)t->width / LATENT_SPACE, canvas, err);
+    bool ok = vae_decode(vae, id->latent, 1, task_latents(run, t->height), task_latents(run, t->width), canvas, err);
     if (ok) {
         preview_from(id, canvas, (int)t->width, (int)t->height);
         palette_find(&id->palette, id->preview.rgb, (size_t)t->width * t->height);
@@ -197,11 +197,12 @@ bool task_cast_run(const struct task_run *run, const Shotline__CastTask *t, stru
     struct identity id = { 0 };
     uint8_t *png = NULL;
     size_t size;
-    bool ok = check(t, err) && (t->image ? take_image(&id, run, t, err) : draw(&id, run, t, err)) &&
+    bool ok = check(run, t, err) && (t->image ? take_image(&id, run, t, err) : draw(&id, run, t, err)) &&
               (png = image_encode_png(&id.preview, &size, err));
     if (ok) {
         const struct weight tensors[] = {
-            { "latent", DTYPE_F32, SHAPE(id.channels, t->height / LATENT_SPACE, t->width / LATENT_SPACE), id.latent },
+            { "latent", DTYPE_F32, SHAPE(id.channels, task_latents(run, t->height), task_latents(run, t->width)),
+              id.latent },
             { "palette", DTYPE_F32, SHAPE(id.palette.count, 4), id.palette.colour },
         };
         ok = task_add_tensors(run, out, "identity", tensors, 2, err) &&

@@ -22,9 +22,9 @@ static uint8_t pixel(float x)
     return (uint8_t)(scaled + 128.0f);
 }
 
-static bool check(const Shotline__DecodeTask *t, struct error *err)
+static bool check(const struct task_run *run, const Shotline__DecodeTask *t, struct error *err)
 {
-    return task_check_size(t->width, t->height, err) &&
+    return task_check_size(run, t->width, t->height, err) &&
            task_check("latent_frames", t->latent_frames, 1, SOLVER_MAX_FRAMES, err) &&
            task_check("fps", t->fps, 1, 240, err) &&
            task_check("number of ranges", (int64_t)t->n_ranges, 1, MAX_RANGES, err);
@@ -33,7 +33,7 @@ static bool check(const Shotline__DecodeTask *t, struct error *err)
 /* The whole shot's latents [channels, latent_frames, h, w], freed by the caller; NULL on failure. */
 static float *join(const struct task_run *run, const Shotline__DecodeTask *t, int channels, struct error *err)
 {
-    const int height = (int)t->height / LATENT_SPACE, width = (int)t->width / LATENT_SPACE;
+    const int height = task_latents(run, t->height), width = task_latents(run, t->width);
     struct latent_range *ranges = xcalloc(t->n_ranges, sizeof *ranges);
     float *latents = NULL;
     for (size_t i = 0; i < t->n_ranges; i++) {
@@ -83,14 +83,14 @@ static bool footage_add(struct footage *k, const float *frame, uint8_t *rgb, str
 static bool decode(const struct task_run *run, const Shotline__DecodeTask *t, struct vae *vae, const float *latents,
                    struct footage *k, struct error *err)
 {
-    const int channels = vae_info(vae)->channels, height = (int)t->height / LATENT_SPACE,
-              width = (int)t->width / LATENT_SPACE;
+    const int channels = vae_info(vae)->channels, height = task_latents(run, t->height),
+              width = task_latents(run, t->width);
     const size_t area = (size_t)height * width, picture = (size_t)t->height * t->width * 3;
     struct vae_decoder *decoder = vae_decoder_open(vae, height, width, err);
     if (!decoder)
         return false;
     float *latent = xmalloc(channels * area * sizeof *latent),
-          *frames = xmalloc(LATENT_TIME * picture * sizeof *frames);
+          *frames = xmalloc(vae_info(vae)->time_factor * picture * sizeof *frames);
     uint8_t *rgb = xmalloc(picture);
     bool ok = true;
     for (uint32_t i = 0; ok && i < t->latent_frames; i++) {
@@ -137,13 +137,14 @@ bool task_decode_run(const struct task_run *run, const Shotline__DecodeTask *t, 
     struct footage k = { 0 };
     float *latents = NULL;
     bool ok = false;
-    if (!check(t, err) || !task_scratch(run, "mezzanine.mkv", path, sizeof path, err))
+    if (!check(run, t, err) || !task_scratch(run, "mezzanine.mkv", path, sizeof path, err))
         return false;
     struct vae *vae = studio_vae(run->studio, err);
     if (!vae)
         return false;
     const int width = (int)t->width, height = (int)t->height, channels = vae_info(vae)->channels;
-    const struct shape shape = SHAPE(channels, t->latent_frames, height / LATENT_SPACE, width / LATENT_SPACE);
+    const struct shape shape =
+        SHAPE(channels, t->latent_frames, task_latents(run, t->height), task_latents(run, t->width));
     k.middle = vae_video_frames(vae, (int)t->latent_frames) / 2;
     k.thumbnail = (struct image){ .width = width, .height = height, .rgb = xcalloc((size_t)width * height, 3) };
     hash_begin(&k.hash);

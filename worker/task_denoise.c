@@ -1,7 +1,6 @@
 /* task_denoise - a window of a shot, from one step to another. The anchor is the whole shot up to the hand-off; a range
  * is one window from there to the end. */
 #include "worker/denoise.h"
-#include "worker/latents.h"
 #include "worker/noise.h"
 #include "worker/task_internal.h"
 
@@ -10,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool check(const Shotline__DenoiseTask *t, struct error *err)
+static bool check(const struct task_run *run, const Shotline__DenoiseTask *t, struct error *err)
 {
-    if (!task_check_size(t->width, t->height, err) ||
+    if (!task_check_size(run, t->width, t->height, err) ||
         !task_check("latent_frames", t->latent_frames, 1, SOLVER_MAX_FRAMES, err) ||
         !task_check("window_count", t->window_count, 1, t->latent_frames, err) ||
         !task_check("window_first", t->window_first, 0, t->latent_frames - t->window_count, err) ||
@@ -64,7 +63,7 @@ static bool inputs_read(struct inputs *in, const struct task_run *run, const Sho
     in->channels = dit_info(dit)->channels;
     const int count = (int)t->n_identities;
     for (int i = 0; i < count; i++) {
-        struct shape latent = SHAPE(in->channels, t->height / LATENT_SPACE, t->width / LATENT_SPACE);
+        struct shape latent = SHAPE(in->channels, task_latents(run, t->height), task_latents(run, t->width));
         /* as in the reference pipeline each further reference is put in front of those before it */
         float **slot = &in->references[count - 1 - i];
         if (!(*slot = task_blob_tensor(run, t->identities[i], "identity", "latent", &latent, err)))
@@ -73,7 +72,8 @@ static bool inputs_read(struct inputs *in, const struct task_run *run, const Sho
     return true;
 }
 
-static void start_from_noise(struct solver_state *s, const Shotline__DenoiseTask *t, int channels)
+static void start_from_noise(struct solver_state *s, const struct task_run *run, const Shotline__DenoiseTask *t,
+                             int channels)
 {
     struct noise n = {
         .kind = NOISE_SHOT,
@@ -81,8 +81,8 @@ static void start_from_noise(struct solver_state *s, const Shotline__DenoiseTask
         .take = t->take,
         .shot = t->noise_shot,
         .channels = channels,
-        .height = (int)t->height / LATENT_SPACE,
-        .width = (int)t->width / LATENT_SPACE,
+        .height = task_latents(run, t->height),
+        .width = task_latents(run, t->width),
     };
     const int references = (int)t->n_identities, window = (int)t->window_count, frames = references + window;
     float *noise = xmalloc((size_t)channels * frames * n.height * n.width * sizeof *noise);
@@ -109,7 +109,7 @@ static bool start_from_state(struct solver_state *s, const struct task_run *run,
     if (!ok)
         return false;
     const struct sampler_state *v = &whole.sampler;
-    const int height = (int)t->height / LATENT_SPACE, width = (int)t->width / LATENT_SPACE;
+    const int height = task_latents(run, t->height), width = task_latents(run, t->width);
     if (v->channels != channels || v->height != height || v->width != width ||
         whole.references != (int)t->n_identities || v->step != (int)t->step_from)
         ok = error_set(
@@ -153,11 +153,11 @@ bool task_denoise_run(const struct task_run *run, const Shotline__DenoiseTask *t
 {
     struct inputs in = { 0 };
     struct solver_state state = { 0 };
-    bool ok = check(t, err) && inputs_read(&in, run, t, err);
+    bool ok = check(run, t, err) && inputs_read(&in, run, t, err);
     if (ok && t->state)
         ok = start_from_state(&state, run, t, in.channels, err);
     else if (ok)
-        start_from_noise(&state, t, in.channels);
+        start_from_noise(&state, run, t, in.channels);
     if (ok) {
         const struct denoise d = {
             .text = in.text,

@@ -21,8 +21,10 @@ enum { TASK_MAX_TEXT_ROWS = 4096 };
 
 /* ERROR_INPUT "NAME is V, expected MIN to MAX". */
 bool task_check(const char *name, int64_t v, int64_t min, int64_t max, struct error *err);
-/* Width and height that the models can draw: multiples of 16, 16 to 4096. */
-bool task_check_size(uint32_t width, uint32_t height, struct error *err);
+/* Width and height that the pack's models can draw: multiples of pack_size_multiple, at most 4096. */
+bool task_check_size(const struct task_run *run, uint32_t width, uint32_t height, struct error *err);
+/* A width or height as the pack's VAE sees it. */
+int task_latents(const struct task_run *run, uint32_t pixels);
 bool task_cancelled(const struct task_run *run, struct error *err); /* true with ERROR_CANCELLED set */
 void task_progress(const struct task_run *run, uint32_t step, uint32_t steps);
 

@@ -105,7 +105,7 @@ static value head(struct build *b, value x, const struct coder_weights *w)
     return causal_conv(b, x, &w->conv_out, 1);
 }
 
-/* latent [1, h, w, channels] -> pictures [1 or 4, H, W, 3] */
+/* latent [1, h, w, channels] -> folded pictures [1 or time_factor, H / patch, W / patch, pixel_channels] */
 static value decoder_graph(struct build *b, const struct vae *v, value x)
 {
     const struct coder_weights *w = &v->decoder;
@@ -128,7 +128,8 @@ static value decoder_graph(struct build *b, const struct vae *v, value x)
     return op_clamp(b->g, x, -1.0f, 1.0f);
 }
 
-/* pictures [1 or 4, H, W, 3] -> mean and log variance [1, h, w, 2 * channels] */
+/* folded pictures [1 or time_factor, H / patch, W / patch, pixel_channels] -> mean and log variance [1, h, w, 2 *
+ * channels] */
 static value encoder_graph(struct build *b, const struct vae *v, value x)
 {
     const struct coder_weights *w = &v->encoder;
@@ -148,6 +149,36 @@ static value encoder_graph(struct build *b, const struct vae *v, value x)
     x = taps_name(b->taps, b->g, head(b, x, w), "enc.conv_out");
     graph_leave(b->g);
     return conv(b, x, &w->quant, &(struct conv){ 0 });
+}
+
+/* ---- folding: patch x patch pixels as channels ---- */
+
+/* Pixel (q, r) of its patch (row, column), colour c, is channel (c * patch + r) * patch + q: columns come before rows,
+ * as in the published code. */
+static int folded_channel(int patch, int q, int r, int colour)
+{
+    return (colour * patch + r) * patch + q;
+}
+
+/* frames[count, height, width, 3] <-> folded[count, height / patch, width / patch, 3 * patch * patch] */
+static void fold(const float *frames, int count, int height, int width, int patch, float *folded)
+{
+    for (int64_t y = 0; y < (int64_t)count * height; y++)
+        for (int x = 0; x < width; x++, frames += RGB) {
+            float *to = folded + ((y / patch) * (width / patch) + x / patch) * RGB * patch * patch;
+            for (int c = 0; c < RGB; c++)
+                to[folded_channel(patch, (int)(y % patch), x % patch, c)] = frames[c];
+        }
+}
+
+static void unfold(const float *folded, int count, int height, int width, int patch, float *frames)
+{
+    for (int64_t y = 0; y < (int64_t)count * height; y++)
+        for (int x = 0; x < width; x++, frames += RGB) {
+            const float *from = folded + ((y / patch) * (width / patch) + x / patch) * RGB * patch * patch;
+            for (int c = 0; c < RGB; c++)
+                frames[c] = from[folded_channel(patch, (int)(y % patch), x % patch, c)];
+        }
 }
 
 /* ---- coders ---- */
@@ -291,9 +322,15 @@ static bool decoder_push(struct vae_decoder *d, const float *latent, bool normal
 {
     struct coder *c = &d->coder;
     const struct vae_info *i = &c->v->config.info;
+    const int patch = c->v->config.patch, space = i->space_factor;
     channels_last(latent, i->channels, (int64_t)c->height * c->width, normalised ? i->std : NULL, i->mean, c->in);
     *count = c->started ? i->time_factor : 1;
-    return coder_push(c, c->in, frames, err);
+    if (patch == 1)
+        return coder_push(c, c->in, frames, err);
+    if (!coder_push(c, c->in, c->out, err))
+        return false;
+    unfold(c->out, *count, c->height * space, c->width * space, patch, frames);
+    return true;
 }
 
 bool vae_decoder_push(struct vae_decoder *d, const float *latent, float *frames, int *count, struct error *err)
@@ -313,11 +350,13 @@ struct vae_encoder {
 struct vae_encoder *vae_encoder_open(struct vae *v, int height, int width, struct error *err)
 {
     const struct vae_info *i = &v->config.info;
+    const int channels = v->config.pixel_channels, patch = v->config.patch;
     if (!check_size(height, width, i->space_factor, "pictures", err))
         return NULL;
     struct vae_encoder *e = xcalloc(1, sizeof *e);
-    if (!coder_open(&e->coder, v, height / i->space_factor, width / i->space_factor, SHAPE(1, height, width, RGB),
-                    SHAPE(i->time_factor, height, width, RGB), encoder_graph, err))
+    if (!coder_open(&e->coder, v, height / i->space_factor, width / i->space_factor,
+                    SHAPE(1, height / patch, width / patch, channels),
+                    SHAPE(i->time_factor, height / patch, width / patch, channels), encoder_graph, err))
         vae_encoder_close(&e);
     return e;
 }
@@ -361,8 +400,13 @@ bool vae_encoder_push(struct vae_encoder *e, const float *frames, float *latent,
 {
     struct coder *c = &e->coder;
     const struct vae_info *i = &c->v->config.info;
+    const int patch = c->v->config.patch, space = i->space_factor;
     int64_t pixels = (int64_t)c->height * c->width;
 
+    if (patch > 1) {
+        fold(frames, vae_encoder_wants(e), c->height * space, c->width * space, patch, c->in);
+        frames = c->in;
+    }
     if (!coder_push(c, frames, c->out, err))
         return false;
     vae_encoder_moments(e, latent, NULL);

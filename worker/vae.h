@@ -1,11 +1,13 @@
 /* vae - AutoencoderKLWan: pictures to latents and back, streaming: memory does not grow with the length of a clip.
  *
  * A clip of F = 4n+1 frames has n+1 latent frames: the first stands for frame 0 alone, each later one for four frames.
- * Coders keep their causal cache on the device from push to push; several may live at once (each has its own cache),
- * one at a time is the usual case.
+ * Where the config sets `patch_size`, 2 x 2 pixels are folded into channels before the encoder and out of them after
+ * the decoder. The residual coders of Wan 2.2 (`is_residual`) are refused. Coders keep their causal cache on the device
+ * from push to push; several may live at once (each has its own cache), one at a time is the usual case.
  *
  * Pictures are RGB f32 [frames, H, W, 3] in [-1, 1]. Latents are normalised ((mean - latents_mean) / latents_std), the
- * space in which the painter works; 4 stands for vae_info.time_factor and 8 for space_factor below. */
+ * space in which the painter works. 4 stands for vae_info.time_factor here and 8 for space_factor: the strides of Wan
+ * 2.1; others are taken from the config alike. */
 #ifndef SHOTLINE_WORKER_VAE_H
 #define SHOTLINE_WORKER_VAE_H
 
@@ -15,8 +17,8 @@ struct vae;
 
 struct vae_info {
     int channels;            /* of the latents */
-    int time_factor;         /* 4 */
-    int space_factor;        /* 8 */
+    int time_factor;         /* frames of a later latent frame */
+    int space_factor;        /* pixels on the side of a latent, patches included */
     const float *mean, *std; /* [channels] */
 };
 

@@ -2,14 +2,16 @@
 #ifndef SHOTLINE_WORKER_VAE_INTERNAL_H
 #define SHOTLINE_WORKER_VAE_INTERNAL_H
 
+#include "common/nn/pack.h"
 #include "worker/bind.h"
 #include "worker/vae.h"
 
-enum { VAE_MAX_LEVELS = 8, VAE_MAX_RES_BLOCKS = 8, VAE_MAX_CHANNELS = 4096, RGB = 3 };
+enum { VAE_MAX_LEVELS = PACK_VAE_MAX_LEVELS, VAE_MAX_RES_BLOCKS = 8, VAE_MAX_CHANNELS = 4096, RGB = 3 };
 
 struct vae_config {
     struct vae_info info;
     int base, decoder_base, levels, res_blocks;
+    int patch, pixel_channels; /* patch x patch pixels are folded into RGB * patch * patch channels */
     int mult[VAE_MAX_LEVELS];
     bool time_down[VAE_MAX_LEVELS]; /* [levels - 1] */
     float mean[VAE_MAX_CHANNELS], std[VAE_MAX_CHANNELS];

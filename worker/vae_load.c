@@ -26,38 +26,37 @@ static void read_numbers(struct json_reader *r, const json_t *root, const char *
 static void read_levels(struct json_reader *r, const json_t *root, struct vae_config *c)
 {
     const json_t *mult = json_list(r, root, "dim_mult"), *down = json_list(r, root, "temperal_downsample");
+    const struct pack_strides strides = pack_vae_strides(r, root);
     if (r->failed)
         return;
+    c->info.time_factor = strides.time;
+    c->info.space_factor = strides.space;
     c->levels = (int)json_array_size(mult);
-    if (c->levels < 1 || c->levels > VAE_MAX_LEVELS)
-        json_fail(r, "dim_mult", "has %d entries, expected 1 to %d", c->levels, VAE_MAX_LEVELS);
-    else if ((int)json_array_size(down) != c->levels - 1)
-        json_fail(r, "temperal_downsample", "has %zu entries, expected %d", json_array_size(down), c->levels - 1);
-    c->info.time_factor = c->info.space_factor = 1;
     for (int i = 0; i < c->levels && !r->failed; i++) {
         const json_t *m = json_array_get(mult, (size_t)i);
         if (!json_is_integer(m) || json_integer_value(m) < 1 || json_integer_value(m) > 64)
             json_fail(r, "dim_mult", "entry %d is not an integer from 1 to 64", i);
         c->mult[i] = (int)json_integer_value(m);
-        if (i == c->levels - 1)
-            break;
-        c->time_down[i] = json_is_true(json_array_get(down, (size_t)i));
-        c->info.space_factor *= 2;
-        c->info.time_factor *= c->time_down[i] ? 2 : 1;
+        if (i < c->levels - 1)
+            c->time_down[i] = json_is_true(json_array_get(down, (size_t)i));
     }
+    if (r->failed)
+        return;
+    c->patch = strides.space >> (c->levels - 1);
+    c->pixel_channels = RGB * c->patch * c->patch;
+    static const char *const ends[] = { "in_channels", "out_channels" };
+    for (int i = 0; i < 2; i++)
+        if (json_int_or(r, root, ends[i], 1, VAE_MAX_CHANNELS, RGB) != c->pixel_channels)
+            json_fail(r, ends[i], "expected %d: %d colours of %d x %d pixels (patch_size)", c->pixel_channels, RGB,
+                      c->patch, c->patch);
 }
 
 static void refuse_variants(struct json_reader *r, const json_t *root)
 {
     if (json_bool_or(r, root, "is_residual", false))
         json_fail(r, "is_residual", "is true (the Wan 2.2 VAE), expected false");
-    if (json_int_or(r, root, "patch_size", 1, 64, 1) != 1)
-        json_fail(r, "patch_size", "is set (the Wan 2.2 VAE), expected null");
     if (json_array_size(json_object_get(root, "attn_scales")))
         json_fail(r, "attn_scales", "is not empty, expected []");
-    if (json_int_or(r, root, "in_channels", 1, 64, RGB) != RGB ||
-        json_int_or(r, root, "out_channels", 1, 64, RGB) != RGB)
-        json_fail(r, "in_channels", "expected %d channels in and out", RGB);
     if (!json_bool_or(r, root, "clip_output", true))
         json_fail(r, "clip_output", "is false, expected true");
 }
@@ -119,7 +118,7 @@ static void bind_encoder(struct binder *b, const struct vae_config *c, struct co
     char prefix[64];
     int in = c->base, z2 = 2 * c->info.channels, flat = 0;
 
-    w->conv_in = bind_layer(b, SHAPE(in, RGB, 3, 3, 3), "encoder.conv_in");
+    w->conv_in = bind_layer(b, SHAPE(in, c->pixel_channels, 3, 3, 3), "encoder.conv_in");
     for (int i = 0; i < c->levels; i++) {
         int out = c->base * c->mult[i];
         for (int k = 0; k < c->res_blocks; k++, in = out) {
@@ -163,7 +162,7 @@ static void bind_decoder(struct binder *b, const struct vae_config *c, struct co
         in = out / 2;
     }
     w->norm_out = bind(b, SHAPE(in, 1, 1, 1), "decoder.norm_out.gamma");
-    w->conv_out = bind_layer(b, SHAPE(RGB, in, 3, 3, 3), "decoder.conv_out");
+    w->conv_out = bind_layer(b, SHAPE(c->pixel_channels, in, 3, 3, 3), "decoder.conv_out");
 }
 
 struct vae *vae_open(const char *dir, struct exec *x, bool taps, struct error *err)

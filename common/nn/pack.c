@@ -13,6 +13,42 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* ---- vae/config.json ---- */
+
+struct pack_strides pack_vae_strides(struct json_reader *r, const json_t *config)
+{
+    const json_t *mult = json_list(r, config, "dim_mult"), *down = json_list(r, config, "temperal_downsample");
+    const size_t levels = json_array_size(mult);
+    struct pack_strides s = { .time = 1, .space = (int)json_int_or(r, config, "patch_size", 1, 2, 1) };
+
+    if (!r->failed && (levels < 1 || levels > PACK_VAE_MAX_LEVELS))
+        json_fail(r, "dim_mult", "has %zu entries, expected 1 to %d", levels, PACK_VAE_MAX_LEVELS);
+    if (!r->failed && json_array_size(down) != levels - 1)
+        json_fail(r, "temperal_downsample", "has %zu entries, expected %zu: one less than dim_mult",
+                  json_array_size(down), levels - 1);
+    for (size_t i = 0; i + 1 < levels && !r->failed; i++) {
+        if (!json_is_boolean(json_array_get(down, i)))
+            json_fail(r, "temperal_downsample", "entry %zu is neither true nor false", i);
+        s.space *= 2;
+        s.time *= json_is_true(json_array_get(down, i)) ? 2 : 1;
+    }
+    return s;
+}
+
+static bool load_strides(struct pack_strides *s, const char *dir, struct error *err)
+{
+    char path[PATH_MAX];
+    if (!file_join(path, sizeof path, dir, "vae/config.json"))
+        return error_set(err, ERROR_INPUT, "%s: path too long", dir);
+    json_t *config = json_load(path, err);
+    if (!config)
+        return false;
+    struct json_reader r = { .where = path, .err = err };
+    *s = pack_vae_strides(&r, config);
+    json_decref(config);
+    return !r.failed;
+}
+
 /* ---- shotline.json ---- */
 
 static void read_text(struct json_reader *r, const json_t *root, const char *key, char *to, size_t room,
@@ -29,9 +65,10 @@ static void check_defaults(struct json_reader *r, const struct pack_defaults *p)
 {
     if (r->failed)
         return;
-    if (p->width % 16 || p->height % 16)
-        json_fail(r, p->width % 16 ? "width" : "height", "is %d, expected a multiple of 16",
-                  p->width % 16 ? p->width : p->height);
+    const int patch = pack_size_multiple(p);
+    if (p->width % patch || p->height % patch)
+        json_fail(r, p->width % patch ? "width" : "height", "is %d, expected a multiple of %d (two latents of its VAE)",
+                  p->width % patch ? p->width : p->height, patch);
     if (p->handoff_step > p->steps)
         json_fail(r, "handoff_step", "is %d, expected at most steps (%d)", p->handoff_step, p->steps);
     if (p->overlap >= p->window)
@@ -80,13 +117,17 @@ static void read_defaults(struct json_reader *r, const json_t *root, struct pack
 bool pack_defaults_load(struct pack_defaults *p, const char *dir, struct error *err)
 {
     char path[PATH_MAX];
+    *p = (struct pack_defaults){ 0 };
     if (!file_join(path, sizeof path, dir, "shotline.json"))
         return error_set(err, ERROR_INPUT, "%s: path too long", dir);
     json_t *root = json_load(path, err);
     if (!root)
         return false;
     struct json_reader r = { .where = path, .err = err };
-    *p = (struct pack_defaults){ 0 };
+    if (!load_strides(&p->strides, dir, err)) {
+        json_decref(root);
+        return false;
+    }
     if (json_is_object(root))
         read_defaults(&r, root, p);
     else

@@ -2,7 +2,6 @@
  * The planner is not looked at. After the painter was trained again the reference has to be written again:
  * python3 tools/train/vectors.py --pack packs/tiny --to tests/golden/tiny */
 #include "worker/denoise.h"
-#include "worker/latents.h"
 #include "worker/studio.h"
 #include "worker/task.h"
 
@@ -164,8 +163,8 @@ static int open_all(void **state)
         tiny.prompt = json_text(&r, tiny.json, "prompt");
         tiny.negative_prompt = json_text(&r, tiny.json, "negative_prompt");
         tiny.frames = (int)json_int(&r, tiny.json, "latent_frames", 1, 100);
-        tiny.height = tiny.defaults->height / LATENT_SPACE;
-        tiny.width = tiny.defaults->width / LATENT_SPACE;
+        tiny.height = tiny.defaults->height / tiny.defaults->strides.space;
+        tiny.width = tiny.defaults->width / tiny.defaults->strides.space;
     }
     if (!tiny.json || r.failed) {
         print_error("%s\n", err.text);

@@ -31,6 +31,7 @@ static const struct pack_defaults farm_pack = { .name = "dice",
                                                 .handoff_step = 4,
                                                 .window = 5,
                                                 .overlap = 2,
+                                                .strides = { .time = 4, .space = 8 },
                                                 .longest_shot = 9, /* 33 frames: 4.125 s */
                                                 .references = 1,
                                                 .reference_suffix = ", on white",
@@ -46,6 +47,10 @@ static inline struct grammar *farm_grammar(void)
         fail_msg("%s", err.text);
     return g;
 }
+
+/* As much of a VAE's config as a coordinator reads. */
+static const char farm_vae_json[] =
+    "{\"dim_mult\":[1,2,4,4],\"temperal_downsample\":[false,true,true],\"patch_size\":null}";
 
 /* The text of a valid plan of this length; every choice is a throw of the dice `seed`. */
 static inline void farm_roll_plan(const struct grammar *g, const struct given_member *given, size_t given_count,

@@ -180,6 +180,9 @@ static inline struct sim *sim_new(void)
     snprintf(text, sizeof text, "%s/planner", s->pack);
     assert_int_equal(mkdir(text, 0700), 0);
     sim_write(s, "pack/planner/grammar.json", farm_grammar_json);
+    snprintf(text, sizeof text, "%s/pack/vae", s->dir);
+    assert_int_equal(mkdir(text, 0700), 0);
+    sim_write(s, "pack/vae/config.json", farm_vae_json);
     snprintf(text, sizeof text,
              "{\"name\":\"dice\",\"width\":64,\"height\":32,\"fps\":8,\"steps\":8,\"guidance_scale\":2.5,\"handoff_"
              "step\":4,\"window\":5,"

@@ -49,16 +49,17 @@ static void windows_cover_every_latent(void **state)
             }
 }
 
-/* 4n+1 frames are made of n+1 latents; what lies between takes the next more. */
+/* stride * n + 1 frames are made of n+1 latents; what lies between takes the next more. */
 static void latents_hold_the_frames(void **state)
 {
     (void)state;
-    for (int frames = 1; frames < 200; frames++) {
-        int n = compile_latents(frames);
+    for (int stride = 1; stride <= 8; stride *= 2)
+        for (int frames = 1; frames < 200; frames++) {
+            int n = compile_latents(frames, stride);
 
-        assert_true(4 * (n - 1) + 1 >= frames);
-        assert_true(n == 1 || 4 * (n - 2) + 1 < frames);
-    }
+            assert_true(stride * (n - 1) + 1 >= frames);
+            assert_true(n == 1 || stride * (n - 2) + 1 < frames);
+        }
 }
 
 /* Whatever the plan, the file has exactly round(duration x fps) frames, and each shot renders what its part needs,

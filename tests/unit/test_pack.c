@@ -19,6 +19,8 @@
     "\"handoff_step\": 5, \"window\": 5, \"overlap\": 2, \"longest_shot\": 9, \"references\": 2, "                     \
     "\"reference_suffix\": \", on a white background\", \"max_sequence_length\": 32, \"negative_prompt\": \"\"}"
 
+#define VAE "{\"dim_mult\": [1, 2, 4, 4], \"temperal_downsample\": [false, true, true]}"
+
 static char dir[64];
 
 static int make_dir(void **state)
@@ -51,13 +53,57 @@ static void defaults_are_read(void **state)
     struct pack_defaults p;
     struct error err = { 0 };
     put("shotline.json", DEFAULTS);
+    put("vae/config.json", VAE);
     if (!pack_defaults_load(&p, dir, &err))
         fail_msg("%s", err.text);
+    assert_int_equal(p.strides.time, 4);
+    assert_int_equal(p.strides.space, 8);
+    assert_int_equal(pack_size_multiple(&p), 16);
     assert_string_equal(p.name, "t");
     assert_int_equal(p.width, 128);
     assert_true(p.guidance_scale == 2.5);
     assert_int_equal(p.longest_shot, 9);
     assert_string_equal(p.reference_suffix, ", on a white background");
+}
+
+/* What a latent stands for is the VAE's to say, and the pack's size must fit it. */
+static void strides_are_the_vaes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *config;
+        int time, space;
+        const char *says; /* NULL: it is taken */
+    } cases[] = {
+        { "{\"dim_mult\": [1, 2, 4], \"temperal_downsample\": [true, true], \"patch_size\": 2}", 4, 8, NULL },
+        { "{\"dim_mult\": [1, 2], \"temperal_downsample\": [true], \"patch_size\": null}", 2, 2, NULL },
+        { "{\"dim_mult\": [1], \"temperal_downsample\": [], \"patch_size\": 1}", 1, 1, NULL },
+        { "{\"dim_mult\": [1, 2, 4, 4], \"temperal_downsample\": [false, true, true], \"patch_size\": 2}", 0, 0,
+          "shotline.json: height: is 80, expected a multiple of 32" },
+        { "{\"dim_mult\": [1, 2], \"temperal_downsample\": [true], \"patch_size\": 3}", 0, 0,
+          "vae/config.json: patch_size: expected an integer from 1 to 2, found 3" },
+        { "{\"dim_mult\": [1, 2], \"temperal_downsample\": [true, true]}", 0, 0,
+          "vae/config.json: temperal_downsample: has 2 entries, expected 1" },
+        { "{\"dim_mult\": [1, 2], \"temperal_downsample\": [1]}", 0, 0,
+          "vae/config.json: temperal_downsample: entry 0 is neither true nor false" },
+        { "{\"dim_mult\": [], \"temperal_downsample\": []}", 0, 0, "vae/config.json: dim_mult: has 0 entries" },
+        { "{\"temperal_downsample\": []}", 0, 0, "vae/config.json: dim_mult: is missing" },
+        { "[]", 0, 0, "vae/config.json" },
+    };
+    put("shotline.json", DEFAULTS);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct pack_defaults p;
+        struct error err = { 0 };
+        put("vae/config.json", cases[i].config);
+        bool ok = pack_defaults_load(&p, dir, &err);
+        assert_true(ok == !cases[i].says);
+        if (ok) {
+            assert_int_equal(p.strides.time, cases[i].time);
+            assert_int_equal(p.strides.space, cases[i].space);
+        } else if (!strstr(err.text, cases[i].says)) {
+            fail_msg("case %zu: \"%s\" does not say \"%s\"", i, err.text, cases[i].says);
+        }
+    }
 }
 
 /* Each key is checked by itself and against the others. */
@@ -77,6 +123,7 @@ static void impossible_defaults_are_refused(void **state)
         { "2.5", "0.5", "guidance_scale: is 0.5" },
         { "\"t\"", "\"\"", "name: is empty" },
     };
+    put("vae/config.json", VAE);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[1024];
         struct pack_defaults p;
@@ -213,6 +260,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(defaults_are_read, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(strides_are_the_vaes, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(impossible_defaults_are_refused, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(digest_names_the_whole_pack, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(incomplete_packs_are_refused_by_name, make_dir, remove_dir),
