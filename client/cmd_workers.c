@@ -7,26 +7,31 @@
 
 static void print_workers(const Shotline__WorkersReply *reply, bool json, struct str *to)
 {
-    static const char *const head[] = { "WORKER", "NAME", "ALIVE", "TASKS", "BUSY", "RUNNING", "DEVICE" };
+    static const char *const head[] = { "WORKER", "NAME",  "ALIVE", "TASKS",   "BUSY",
+                                        "FAILED", "STALE", "ASIDE", "RUNNING", "DEVICE" };
     struct table t = { 0 };
-    table_row(&t, head, 7);
+    table_row(&t, head, sizeof head / sizeof *head);
     for (size_t i = 0; i < reply->n_workers; i++) {
         const Shotline__WorkerStatus *w = reply->workers[i];
         if (json) {
-            output_json(json_pack("{s:s, s:I, s:s, s:s, s:b, s:i, s:I, s:s}", "event", "worker", "id",
+            output_json(json_pack("{s:s, s:I, s:s, s:s, s:b, s:i, s:I, s:i, s:i, s:i, s:s}", "event", "worker", "id",
                                   (json_int_t)w->id, "name", w->name, "device", w->device, "alive", (int)w->alive,
-                                  "tasks_done", (int)w->tasks_done, "busy_ms", (json_int_t)w->busy_ms, "running",
-                                  w->running ? w->running : ""));
+                                  "tasks_done", (int)w->tasks_done, "busy_ms", (json_int_t)w->busy_ms, "failures",
+                                  (int)w->failures, "superseded", (int)w->superseded, "set_aside", (int)w->set_aside,
+                                  "running", w->running ? w->running : ""));
             continue;
         }
-        char id[24], tasks[16], busy[32];
+        char id[24], tasks[16], busy[32], failed[16], stale[16], aside[16];
         snprintf(id, sizeof id, "%" PRIu64, w->id);
         snprintf(tasks, sizeof tasks, "%u", w->tasks_done);
+        snprintf(failed, sizeof failed, "%u", w->failures);
+        snprintf(stale, sizeof stale, "%u", w->superseded);
+        snprintf(aside, sizeof aside, "%u", w->set_aside);
         output_clock((int64_t)w->busy_ms, busy, sizeof busy);
         table_row(&t,
-                  (const char *const[]){ id, w->name, w->alive ? "yes" : "no", tasks, busy,
+                  (const char *const[]){ id, w->name, w->alive ? "yes" : "no", tasks, busy, failed, stale, aside,
                                          w->running ? w->running : "", w->device },
-                  7);
+                  sizeof head / sizeof *head);
     }
     if (!json)
         table_print(&t, to);

@@ -162,6 +162,8 @@ json_t *output_campaign_json(const Shotline__CampaignStatus *c)
                           (int)c->tasks, "tasks_done", (int)c->tasks_done, "tasks_cached", (int)c->tasks_cached,
                           "elapsed_ms", (json_int_t)c->elapsed_ms, "busy_ms", (json_int_t)c->busy_ms, "overlap_ms",
                           (json_int_t)c->overlap_ms, "ranges_at_once", (int)c->ranges_at_once);
+    if (c->has_superseded)
+        json_object_set_new(o, "superseded", json_integer(c->superseded));
     if (c->has_eta_ms)
         json_object_set_new(o, "eta_ms", json_integer((json_int_t)c->eta_ms));
     return o;

@@ -8,6 +8,7 @@
 #include "coordinator/planning.h"
 #include "coordinator/schedule.h"
 #include "coordinator/spec.h"
+#include "coordinator/standing.h"
 #include "coordinator/text.h"
 #include "proto/client.pb-c.h"
 
@@ -264,6 +265,8 @@ static Shotline__CampaignStatus *campaign_status(const struct request *r, const 
     m->busy_ms = (uint64_t)c->busy_ms;
     m->overlap_ms = (uint64_t)c->overlap_ms;
     m->ranges_at_once = c->ranges_at_once;
+    m->has_superseded = true;
+    m->superseded = c->superseded;
     int64_t eta_ms = work_ended(c->state) ? -1 : schedule_eta_ms(&r->f->fleet, c, r->now_ms);
     m->has_eta_ms = eta_ms >= 0;
     m->eta_ms = m->has_eta_ms ? (uint64_t)eta_ms : 0;
@@ -342,6 +345,10 @@ static void on_workers(const struct request *r)
         to->tasks_done = w->tasks_done;
         to->busy_ms = (uint64_t)w->busy_ms;
         to->running = running_text(r, w);
+        to->has_failures = to->has_superseded = to->has_set_aside = true;
+        to->failures = w->failures;
+        to->superseded = w->superseded;
+        to->set_aside = standing_campaigns(&r->f->ledger, w->id, r->now_ms);
     }
     m.workers = &s;
     reply(r, &m);

@@ -118,6 +118,7 @@ struct worker *fleet_hello(struct fleet *f, const struct worker_hello *h, int64_
     w->device_bytes = h->device_bytes;
     move_to(f, w, &h->address);
     w->alive = true;
+    w->left = false;
     w->heard_ms = now_ms;
     w->credit = 0;
     return w;
@@ -147,6 +148,24 @@ uint32_t fleet_alive(const struct fleet *f)
     for (size_t i = 0; i < f->count; i++)
         alive += f->workers[i]->alive;
     return alive;
+}
+
+bool worker_counted_on(const struct fleet *f, const struct worker *w, int64_t now_ms)
+{
+    if (w->alive || w->left)
+        return w->alive;
+    if (!w->heard_ms) /* known from the store: what it ran is adopted, and it looks for us */
+        return w->running_count || now_ms - f->opened_ms < f->lease_ms;
+    return now_ms - w->heard_ms < FLEET_AWAY_MS;
+}
+
+uint32_t fleet_counted_on(const struct fleet *f, int64_t now_ms)
+{
+    uint32_t count = 0;
+
+    for (size_t i = 0; i < f->count; i++)
+        count += worker_counted_on(f, f->workers[i], now_ms);
+    return count;
 }
 
 void worker_heard(struct worker *w, int64_t now_ms)

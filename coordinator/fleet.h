@@ -28,12 +28,14 @@ struct worker {
     struct worker_address address;
 
     bool alive;
+    bool left;        /* said goodbye: not expected back */
     bool dirty;       /* name or boot id must be saved */
     int64_t heard_ms; /* when it last said anything */
     uint32_t credit;  /* attempts that it asked for and did not get yet */
     struct task_id running[WORKER_MAX_RUNNING];
     uint32_t running_count;
-    uint32_t tasks_done;
+    uint32_t tasks_done, failures, superseded; /* superseded: reports of stale attempts */
+    bool set_aside;                            /* for some campaign: see standing.h */
     int64_t busy_ms;
     /* Measured ms per unit of work. The first task of a kind also loads weights and builds pipelines: it tells little.
      */
@@ -46,6 +48,7 @@ struct worker {
 
 struct fleet {
     int64_t heartbeat_ms, lease_ms;
+    int64_t opened_ms; /* when the coordinator started: workers known from before may still be on their way back */
     struct worker **workers;
     size_t count, room;
     uint64_t last_id;
@@ -53,6 +56,7 @@ struct fleet {
 };
 
 #define FLEET_MISSED_HEARTBEATS 3
+#define FLEET_AWAY_MS           60000 /* a worker that left less than this ago is counted on: it may be back */
 
 struct worker_hello {
     const char *name;
@@ -73,6 +77,9 @@ struct worker *fleet_restore(struct fleet *f, struct worker_id id, const char *n
 struct worker *fleet_worker(const struct fleet *f, struct worker_id id);                /* NULL: unknown */
 struct worker *fleet_at_address(const struct fleet *f, const struct worker_address *a); /* alive ones only */
 uint32_t fleet_alive(const struct fleet *f);
+/* Workers that are alive or were so of late: on how many a task can be tried. */
+uint32_t fleet_counted_on(const struct fleet *f, int64_t now_ms);
+bool worker_counted_on(const struct fleet *f, const struct worker *w, int64_t now_ms);
 
 void worker_heard(struct worker *w, int64_t now_ms);
 void worker_gone(struct worker *w); /* said goodbye, or was given up */

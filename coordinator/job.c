@@ -49,6 +49,35 @@ const char *failure_name(enum failure f)
     return NAME_OF(names, f);
 }
 
+const char *task_reason_name(enum task_reason r)
+{
+    static const char *const names[] = {
+        [REASON_NONE] = "nothing is known",
+        [REASON_INPUTS] = "waits for its inputs",
+        [REASON_TWIN] = "waits for the same work of another video",
+        [REASON_NO_WORKER] = "no worker is connected",
+        [REASON_ALL_BUSY] = "waits for a free worker",
+        [REASON_NOT_ASKING] = "its workers do not ask for work yet",
+        [REASON_FASTER_SOON] = "waits for a faster worker",
+        [REASON_SET_ASIDE] = "its workers are set aside after failures",
+        [REASON_TOO_SMALL] = "no connected worker has enough memory",
+        [REASON_FAILED_ON_THEM] = "failed on every connected worker",
+        [REASON_RUNNING] = "runs",
+        [REASON_UNHEARD] = "runs, and its worker is silent",
+        [REASON_DONE] = "done",
+        [REASON_CACHED] = "done from the cache",
+        [REASON_LOST] = "too many workers were lost while they ran it",
+        [REASON_BAD_INPUT] = "its inputs cannot be used",
+        [REASON_FAILED_EVERYWHERE] = "failed on too many workers",
+        [REASON_NO_MEMORY] = "no worker has enough memory",
+        [REASON_TIMED_OUT] = "took too long again and again",
+        [REASON_INPUT_GONE] = "an input is no longer stored",
+        [REASON_CANCELLED] = "cancelled",
+        [REASON_VIDEO_FAILED] = "its video failed by another task",
+    };
+    return NAME_OF(names, r);
+}
+
 static const char *const output_names[] = {
     [OUTPUT_EMBEDDING] = "embedding", [OUTPUT_IDENTITY] = "identity",   [OUTPUT_PREVIEW] = "preview",
     [OUTPUT_STATE] = "state",         [OUTPUT_LATENTS] = "latents",     [OUTPUT_MEZZANINE] = "mezzanine",

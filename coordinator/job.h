@@ -36,6 +36,33 @@ enum task_state { TASK_WAITING = 1, TASK_READY, TASK_RUNNING, TASK_DONE, TASK_FA
 enum work_state { WORK_PLANNING = 1, WORK_WAITING, WORK_RUNNING, WORK_DONE, WORK_FAILED, WORK_CANCELLED };
 enum failure { FAILURE_MEMORY = 1, FAILURE_INPUT, FAILURE_WORKER, FAILURE_CANCELLED };
 
+/* Why a task is not done yet, or how it ended; explain.h finds it and says it in words. Reasons of failed tasks are
+ * stored. */
+enum task_reason {
+    REASON_NONE,
+    REASON_INPUTS = 1,     /* tasks before it are not done */
+    REASON_TWIN,           /* the same work is under way for another video */
+    REASON_NO_WORKER,      /* nobody is connected */
+    REASON_ALL_BUSY,       /* whoever could run it runs something else, or other tasks go first */
+    REASON_NOT_ASKING,     /* whoever could run it asks for no work: fetches the pack, or leaves */
+    REASON_FASTER_SOON,    /* a worker that is busy will have done it before an idle one would */
+    REASON_SET_ASIDE,      /* whoever could run it failed too often in this campaign and is given a rest */
+    REASON_TOO_SMALL,      /* no connected worker has more memory than what was not enough */
+    REASON_FAILED_ON_THEM, /* it failed on every connected worker: others may come back */
+    REASON_RUNNING = 20,
+    REASON_UNHEARD, /* its worker has not said anything for more than a heartbeat */
+    REASON_DONE = 30,
+    REASON_CACHED, /* done without work of its own */
+    REASON_LOST = 40,
+    REASON_BAD_INPUT,
+    REASON_FAILED_EVERYWHERE,
+    REASON_NO_MEMORY,
+    REASON_TIMED_OUT,
+    REASON_INPUT_GONE,
+    REASON_CANCELLED = 50,
+    REASON_VIDEO_FAILED,
+};
+
 enum output_name {
     OUTPUT_EMBEDDING = 1,
     OUTPUT_IDENTITY,
@@ -66,7 +93,8 @@ bool input_slot_from_text(enum input_slot *s, const char *text);
 const char *task_state_name(enum task_state s);
 const char *work_state_name(enum work_state s);
 const char *failure_name(enum failure f);
-const char *output_text(enum output_name n); /* as on the wire: "latents" */
+const char *task_reason_name(enum task_reason r); /* "waits for inputs" */
+const char *output_text(enum output_name n);      /* as on the wire: "latents" */
 bool output_from_text(enum output_name *n, const char *text);
 const char *input_slot_name(enum input_slot s);
 
@@ -132,6 +160,7 @@ struct stitch_params {
 };
 
 #define TASK_MAX_FAILED_ON 8
+#define TASK_MAX_LOSSES    5 /* free retries of a task whose worker was lost */
 
 struct video;
 struct task {
@@ -159,9 +188,12 @@ struct task {
     struct digest key; /* once all inputs are known */
     struct task_output outputs[TASK_MAX_OUTPUTS];
     uint32_t output_count;
-    bool cached; /* done without work of its own */
+    bool cached;             /* done without work of its own */
+    enum task_reason reason; /* TASK_FAILED: why */
 
     struct attempt attempt;                         /* the last one issued */
+    struct attempt committed;                       /* whose result it has; in memory only */
+    bool attempt_over;                              /* the last one failed: no more news of it; in memory only */
     struct worker_id worker;                        /* of that attempt */
     int64_t lease_until_ms;                         /* in memory only, meaningful while TASK_RUNNING */
     int64_t dispatched_ms;                          /* in memory only */
@@ -170,8 +202,14 @@ struct task {
     uint32_t losses;                                /* workers lost under it */
     struct worker_id failed_on[TASK_MAX_FAILED_ON]; /* distinct workers that reported a failure of their own */
     uint32_t failed_count;
+    uint32_t errors;         /* of those failures: not for want of memory */
     int64_t too_small_bytes; /* device memory that was not enough: 0 unknown */
     int64_t busy_ms;
+    uint32_t timeouts; /* attempts that took too long */
+
+    /* A long denoising saves its solver state: the next attempt goes on from there and ends in the same bytes. */
+    struct blob_ref checkpoint;
+    uint32_t checkpoint_step; /* steps that the state has behind it; 0: no checkpoint */
 
     bool dirty; /* must be saved in this turn */
     struct task *next_dirty;
@@ -188,8 +226,6 @@ struct shot {
     int steps;       /* denoising steps of one latent frame */
     const char *prompt;
 };
-
-#define TASK_MAX_LOSSES 5 /* free retries of a task whose worker was lost */
 
 struct cast_member {
     const char *id, *kind, *phrase;
@@ -246,7 +282,10 @@ struct campaign {
     int64_t ended_ms;   /* wall clock; 0 while live */
     int64_t busy_ms, overlap_ms;
     uint32_t ranges_at_once;
+    uint32_t superseded; /* reports of stale attempts */
 
+    struct standing *standings; /* workers that failed in it: standing.h */
+    uint32_t standing_count, standing_room;
     uint32_t running;    /* tasks, for the fair share */
     struct task **queue; /* heap of the tasks that could start now, first in order on top */
     uint32_t queue_count, queue_room;

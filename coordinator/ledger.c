@@ -34,6 +34,7 @@ void campaign_free(struct campaign **pc)
         free(c->videos[i].plan_text);
     }
     free(c->queue);
+    free(c->standings);
     free(c->request);
     arena_free(&c->arena);
     free(c);

@@ -289,6 +289,7 @@ void task_lease(struct ledger *l, struct task *t, struct worker_id worker, int64
     t->lease_until_ms = now_ms + lease_ms;
     t->dispatched_ms = now_ms;
     t->seen = false;
+    t->attempt_over = false;
     t->step = t->step_count = 0;
     task_set_state(l, t, TASK_RUNNING);
     if (t->video->state == WORK_WAITING)
@@ -309,7 +310,8 @@ bool task_renew(struct task *t, struct worker_id worker, struct attempt a, int64
 bool task_readopt(struct ledger *l, struct task *t, struct worker_id worker, struct attempt a, int64_t now_ms,
                   int64_t lease_ms)
 {
-    if (t->state != TASK_READY || t->attempt.v != a.v || t->worker.v != worker.v || !a.v || task_failed_on(t, worker))
+    if (t->state != TASK_READY || t->attempt.v != a.v || t->worker.v != worker.v || !a.v || t->attempt_over ||
+        task_failed_on(t, worker))
         return false;
     for (struct task *twin = ledger_twin(l, &t->key, NULL); twin; twin = ledger_twin(l, &t->key, twin))
         if (twin->state == TASK_RUNNING)
@@ -327,13 +329,25 @@ bool task_lease_over(const struct task *t, int64_t now_ms)
     return t->state == TASK_RUNNING && now_ms >= t->lease_until_ms;
 }
 
-enum report task_judge(const struct task *t, struct worker_id worker, struct attempt a)
+enum report task_judge(const struct task *t, struct worker_id worker, struct attempt a, enum claim claim)
 {
-    if (t->attempt.v != a.v || t->worker.v != worker.v || !a.v)
-        return REPORT_SUPERSEDED;
-    if (t->state == TASK_RUNNING || t->state == TASK_READY)
+    bool its_own = t->worker.v == worker.v || claim == CLAIM_HEIR;
+
+    if (!a.v || a.v > t->attempt.v)
+        return REPORT_SUPERSEDED; /* never given out */
+    if (t->state == TASK_DONE)
+        return !t->cached && its_own && t->committed.v == a.v ? REPORT_REPEATED : REPORT_SUPERSEDED;
+    if (its_own && t->attempt.v == a.v && (t->state == TASK_RUNNING || t->state == TASK_READY))
         return REPORT_CURRENT;
-    return t->state == TASK_DONE && !t->cached ? REPORT_REPEATED : REPORT_SUPERSEDED;
+    return t->state == TASK_READY && claim ? REPORT_BY_KEY : REPORT_SUPERSEDED;
+}
+
+enum report task_judge_failure(const struct task *t, struct worker_id worker, struct attempt a)
+{
+    if (!a.v || t->attempt.v != a.v || t->worker.v != worker.v ||
+        (t->state != TASK_RUNNING && t->state != TASK_READY && t->state != TASK_FAILED))
+        return REPORT_SUPERSEDED;
+    return t->attempt_over || t->state == TASK_FAILED ? REPORT_REPEATED : REPORT_CURRENT;
 }
 
 /* Latent frames of a range that its left neighbour denoises as well: what overlap costs. */
@@ -351,12 +365,15 @@ static int overlapped_frames(const struct task *t)
     return end > t->denoise.window_first ? end - t->denoise.window_first : 0;
 }
 
-void task_done(struct ledger *l, struct task *t, const struct task_output *outputs, uint32_t count, int64_t busy_ms)
+void task_done(struct ledger *l, struct task *t, struct worker_id worker, struct attempt a,
+               const struct task_output *outputs, uint32_t count, int64_t busy_ms)
 {
     struct campaign *c = t->video->campaign;
 
-    assert(count <= TASK_MAX_OUTPUTS);
+    assert(count <= TASK_MAX_OUTPUTS && a.v <= t->attempt.v);
     t->cached = false;
+    t->worker = worker;
+    t->committed = a;
     t->busy_ms = busy_ms;
     c->busy_ms += busy_ms;
     if (t->role == ROLE_RANGE)
@@ -384,12 +401,13 @@ static void task_describe(const struct task *t, char *to, size_t room)
                  t->denoise.window_first + t->denoise.window_count - 1);
 }
 
-static void task_fail_video(struct ledger *l, struct task *t, int64_t wall_ms, const char *why)
+static void task_fail_video(struct ledger *l, struct task *t, int64_t wall_ms, enum task_reason reason, const char *why)
 {
     char what[96];
 
     task_describe(t, what, sizeof what);
     bool spoke = t->state == TASK_RUNNING || t->queue_place;
+    t->reason = reason;
     task_set_state(l, t, TASK_FAILED);
     if (spoke)
         release_twins(l, t);
@@ -414,7 +432,7 @@ void task_lost(struct ledger *l, struct task *t, int64_t wall_ms)
         return;
     }
     snprintf(why, sizeof why, "%" PRIu32 " workers were lost while they ran it", t->losses);
-    task_fail_video(l, t, wall_ms, why);
+    task_fail_video(l, t, wall_ms, REASON_LOST, why);
 }
 
 bool task_failed_on(const struct task *t, struct worker_id worker)
@@ -427,10 +445,12 @@ bool task_failed_on(const struct task *t, struct worker_id worker)
 
 void task_failed(struct ledger *l, struct task *t, const struct task_failure *f, int64_t wall_ms)
 {
-    uint32_t limit = f->able_workers < 3 ? (f->able_workers ? f->able_workers : 1) : 3;
+    uint32_t able = f->able_workers ? f->able_workers : 1, most = f->failure == FAILURE_INPUT ? 2 : 3;
+    uint32_t limit = able < most ? able : most;
     char why[96];
 
     assert(t->state == TASK_RUNNING || t->state == TASK_READY);
+    t->attempt_over = true;
     if (f->failure == FAILURE_CANCELLED) { /* the worker was told to leave: nobody's fault */
         if (t->state == TASK_RUNNING)
             task_again(l, t);
@@ -440,16 +460,17 @@ void task_failed(struct ledger *l, struct task *t, const struct task_failure *f,
     t->trouble = xstrdup(f->reason);
     if (!task_failed_on(t, f->worker) && t->failed_count < TASK_MAX_FAILED_ON)
         t->failed_on[t->failed_count++] = f->worker;
-    if (f->failure == FAILURE_INPUT) {
-        task_fail_video(l, t, wall_ms, "its inputs cannot be used");
-        return;
-    }
     /* Out of memory: the next one must have more of it; that ends when nobody has (task_unplaceable). */
     if (f->failure == FAILURE_MEMORY && f->device_bytes > t->too_small_bytes)
         t->too_small_bytes = f->device_bytes;
-    if (t->failed_count >= limit && (f->failure == FAILURE_WORKER || t->failed_count == TASK_MAX_FAILED_ON)) {
+    t->errors += f->failure != FAILURE_MEMORY;
+    if (t->errors >= limit || t->failed_count == TASK_MAX_FAILED_ON) {
+        if (f->failure == FAILURE_INPUT) {
+            task_fail_video(l, t, wall_ms, REASON_BAD_INPUT, task_reason_name(REASON_BAD_INPUT));
+            return;
+        }
         snprintf(why, sizeof why, "failed on %" PRIu32 " worker%s", t->failed_count, t->failed_count == 1 ? "" : "s");
-        task_fail_video(l, t, wall_ms, why);
+        task_fail_video(l, t, wall_ms, f->failure == FAILURE_MEMORY ? REASON_NO_MEMORY : REASON_FAILED_EVERYWHERE, why);
         return;
     }
     task_again(l, t);
@@ -458,7 +479,10 @@ void task_failed(struct ledger *l, struct task *t, const struct task_failure *f,
 void task_unplaceable(struct ledger *l, struct task *t, int64_t wall_ms)
 {
     assert(t->state == TASK_READY && t->failed_count);
-    task_fail_video(l, t, wall_ms, t->too_small_bytes ? "no worker has enough memory" : "failed on every worker");
+    if (t->too_small_bytes)
+        task_fail_video(l, t, wall_ms, REASON_NO_MEMORY, task_reason_name(REASON_NO_MEMORY));
+    else
+        task_fail_video(l, t, wall_ms, REASON_FAILED_EVERYWHERE, "failed on every worker");
 }
 
 void task_input_gone(struct ledger *l, struct task *t, uint32_t input, int64_t wall_ms)
@@ -467,7 +491,7 @@ void task_input_gone(struct ledger *l, struct task *t, uint32_t input, int64_t w
 
     assert(t->state == TASK_READY);
     if (!in->output) {
-        task_fail_video(l, t, wall_ms,
+        task_fail_video(l, t, wall_ms, REASON_INPUT_GONE,
                         in->slot == INPUT_IMAGE ? "the reference image is no longer stored"
                                                 : "an input is no longer stored");
         return;

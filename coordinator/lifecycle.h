@@ -34,14 +34,25 @@ bool task_readopt(struct ledger *l, struct task *t, struct worker_id worker, str
 enum report {
     REPORT_CURRENT,    /* of the attempt that owns the task */
     REPORT_REPEATED,   /* this very attempt has committed already */
+    REPORT_BY_KEY,     /* of an attempt from before, and nobody has begun anew: the same key, the same bytes */
     REPORT_SUPERSEDED, /* stale: drop it */
 };
-/* What a report about (task, attempt) from this worker is worth. A worker that was thought lost may still commit while
- * no newer attempt exists. */
-enum report task_judge(const struct task *t, struct worker_id worker, struct attempt a);
+/* What a result has to show besides its numbers. */
+enum claim {
+    CLAIM_NONE,
+    CLAIM_KEY,  /* the task's key */
+    CLAIM_HEIR, /* the key, and it comes from the next process of the worker that was given the attempt (its outbox) */
+};
+/* What a result of (task, attempt) from this worker is worth. A worker that was thought lost may still commit while no
+ * newer attempt runs. */
+enum report task_judge(const struct task *t, struct worker_id worker, struct attempt a, enum claim claim);
 
-/* A current report: the task is done. All blobs are present and all required outputs named. */
-void task_done(struct ledger *l, struct task *t, const struct task_output *outputs, uint32_t count, int64_t busy_ms);
+/* The same for news of a failure: an attempt fails once, and only the current one. */
+enum report task_judge_failure(const struct task *t, struct worker_id worker, struct attempt a);
+
+/* The attempt's result is taken: the task is done. All blobs are present and all required outputs named. */
+void task_done(struct ledger *l, struct task *t, struct worker_id worker, struct attempt a,
+               const struct task_output *outputs, uint32_t count, int64_t busy_ms);
 
 /* The worker of a running task is gone or its lease ran out: a free retry, at most TASK_MAX_LOSSES. */
 void task_lost(struct ledger *l, struct task *t, int64_t wall_ms);
@@ -52,11 +63,13 @@ struct task_failure {
     enum failure failure;
     const char *reason;
     int64_t device_bytes;  /* of that worker */
-    uint32_t able_workers; /* alive now, this one included */
+    uint32_t able_workers; /* that are counted on, this one included */
 };
+/* A task error is tried on min(3, able workers) distinct workers, bad input on min(2, able workers): one machine that
+ * reads rubbish must not fail a shot. */
 void task_failed(struct ledger *l, struct task *t, const struct task_failure *f, int64_t wall_ms);
 bool task_failed_on(const struct task *t, struct worker_id worker);
-/* No living worker may take it, since it failed on all of them. */
+/* Nobody that is counted on may take it, since it failed on all of them. */
 void task_unplaceable(struct ledger *l, struct task *t, int64_t wall_ms);
 
 /* An input's bytes are gone: its maker must run again first. */

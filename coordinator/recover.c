@@ -39,6 +39,11 @@ static bool on_task(void *context, const struct stored_task *row, struct error *
     t->state = row->state;
     t->attempt = row->attempt;
     t->worker = row->worker;
+    t->reason = row->reason;
+    t->errors = row->errors;
+    t->timeouts = row->timeouts;
+    t->checkpoint = row->checkpoint;
+    t->checkpoint_step = row->checkpoint_step;
     t->losses = row->losses;
     t->failed_count = row->failed_count;
     memcpy(t->failed_on, row->failed_on, sizeof t->failed_on);
@@ -48,6 +53,8 @@ static bool on_task(void *context, const struct stored_task *row, struct error *
     t->busy_ms = row->busy_ms;
     if (row->has_key)
         t->key = row->key;
+    if (t->state == TASK_DONE && !t->cached)
+        t->committed = t->attempt;
     if (t->state == TASK_DONE) {
         t->output_count = row->has_key ? store_find_result(r->f->store, &row->key, t->outputs) : 0;
         for (enum output_name n = OUTPUT_EMBEDDING; n <= OUTPUT_VIDEO; n++)
@@ -141,6 +148,7 @@ static bool on_campaign(void *context, const struct stored_campaign *row, struct
     c->busy_ms = row->busy_ms;
     c->overlap_ms = row->overlap_ms;
     c->ranges_at_once = row->ranges_at_once;
+    c->superseded = row->superseded;
     c->unsaved = false;
     r->campaign = c;
     ledger_add(&f->ledger, c);
@@ -156,6 +164,7 @@ bool recover(struct farm *f, int64_t now_ms, struct error *err)
 {
     struct recovery r = { .f = f, .now_ms = now_ms };
 
+    f->fleet.opened_ms = now_ms;
     return store_load_counters(f->store, &f->ledger, &f->fleet, err) &&
            store_each_worker(f->store, on_worker, &r, err) && store_each_campaign(f->store, on_campaign, &r, err);
 }

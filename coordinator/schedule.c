@@ -1,5 +1,7 @@
 #include "coordinator/schedule.h"
 
+#include "coordinator/standing.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -41,18 +43,23 @@ size_t schedule_candidates(struct campaign **campaigns, size_t campaign_count, s
     return count;
 }
 
-/* Whether any living worker may take it. */
-static bool schedule_possible(const struct fleet *f, const struct task *t)
+bool schedule_suits(const struct worker *w, const struct task *t)
 {
-    for (size_t i = 0; i < f->count; i++)
-        if (schedule_may_run(f->workers[i], t))
-            return true;
-    return false;
+    return (!t->too_small_bytes || w->device_bytes > t->too_small_bytes) && !task_failed_on(t, w->id);
 }
 
-bool schedule_may_run(const struct worker *w, const struct task *t)
+bool schedule_may_run(const struct worker *w, const struct task *t, int64_t now_ms)
 {
-    return w->alive && w->device_bytes >= t->too_small_bytes && !task_failed_on(t, w->id);
+    return w->alive && schedule_suits(w, t) && !standing_aside_until_ms(t->video->campaign, w->id, now_ms);
+}
+
+/* Whether anybody could run it, now or when set-aside and absent ones are back. */
+static bool has_hope(const struct fleet *f, const struct task *t, int64_t now_ms)
+{
+    for (size_t i = 0; i < f->count; i++)
+        if (schedule_suits(f->workers[i], t) && worker_counted_on(f, f->workers[i], now_ms))
+            return true;
+    return false;
 }
 
 static double task_ms(const struct worker *w, const struct task *t, const struct fleet_means *means)
@@ -153,7 +160,7 @@ static struct desk *first_to_finish(const struct office *o, const struct task *t
             continue;
         if (!asking && d->idle && d->free_at <= o->now)
             continue; /* idle without asking for work: it fetches the pack, or leaves */
-        if (!schedule_may_run(d->worker, t))
+        if (!schedule_may_run(d->worker, t, (int64_t)o->now))
             continue;
         at += fetch_ms(d->worker, t);
         if (at < limit) {
@@ -174,7 +181,7 @@ size_t schedule_assign(const struct fleet *f, const struct ledger *l, struct tas
         struct task *t = tasks[k];
         double finish = 0;
 
-        if (t->failed_count && !schedule_possible(f, t)) {
+        if (t->failed_count && !has_hope(f, t, now_ms)) {
             if (o.count)
                 assignments[made++] = (struct assignment){ .task = t };
             continue;

@@ -12,7 +12,7 @@
 
 struct assignment {
     struct task *task;
-    struct worker *worker; /* NULL: the task has failed on every living worker */
+    struct worker *worker; /* NULL: the task has failed on every worker that is counted on */
 };
 
 /* Takes up to `room` tasks out of the queues, in fair order. What is not assigned goes back with queue_push. */
@@ -28,7 +28,9 @@ int64_t schedule_free_at_ms(const struct fleet *f, const struct ledger *l, const
 /* Expected time until the campaign is finished; -1 when nothing was measured yet that could tell. */
 int64_t schedule_eta_ms(const struct fleet *f, const struct campaign *c, int64_t now_ms);
 
-/* Whether this worker may run the task at all. */
-bool schedule_may_run(const struct worker *w, const struct task *t);
+/* Whether this worker may run the task now: it is alive, it is not set aside, and schedule_suits. */
+bool schedule_may_run(const struct worker *w, const struct task *t, int64_t now_ms);
+/* The task did not fail on it, and it has more memory than what was not enough. */
+bool schedule_suits(const struct worker *w, const struct task *t);
 
 #endif

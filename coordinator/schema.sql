@@ -1,4 +1,4 @@
--- The coordinator's store, version 1. Embedded by CMake; applied to an empty file. States and kinds are the numbers of coordinator/job.h.
+-- The coordinator's store, version 2. Embedded by CMake; applied to an empty file. States and kinds are the numbers of coordinator/job.h.
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 
 -- request: the Campaign message as the client sent it. The ledger is rebuilt from it.
@@ -12,7 +12,8 @@ CREATE TABLE campaigns (
   ended_ms INTEGER NOT NULL,
   busy_ms INTEGER NOT NULL,
   overlap_ms INTEGER NOT NULL,
-  ranges_at_once INTEGER NOT NULL
+  ranges_at_once INTEGER NOT NULL,
+  superseded INTEGER NOT NULL DEFAULT 0
 );
 
 -- plan: NULL while planning. graph: digest of the tasks that this plan was compiled to.
@@ -31,7 +32,8 @@ CREATE TABLE videos (
   UNIQUE (campaign, number)
 );
 
--- What a task computes is compiled from the plan; here is only what happened to it. failed_on: worker ids, separated by spaces.
+-- What a task computes is compiled from the plan; here is only what happened to it. failed_on: worker ids, separated by spaces. checkpoint: the
+-- solver state after checkpoint_step, from which the next attempt goes on.
 CREATE TABLE tasks (
   id INTEGER PRIMARY KEY,
   video INTEGER NOT NULL REFERENCES videos (id) ON DELETE CASCADE,
@@ -48,6 +50,12 @@ CREATE TABLE tasks (
   trouble TEXT,
   cached INTEGER NOT NULL,
   busy_ms INTEGER NOT NULL,
+  reason INTEGER NOT NULL DEFAULT 0,
+  errors INTEGER NOT NULL DEFAULT 0,
+  timeouts INTEGER NOT NULL DEFAULT 0,
+  checkpoint BLOB,
+  checkpoint_bytes INTEGER NOT NULL DEFAULT 0,
+  checkpoint_step INTEGER NOT NULL DEFAULT 0,
   UNIQUE (video, position)
 );
 

@@ -10,7 +10,18 @@
 #include <string.h>
 
 #define STORE_APPLICATION 0x53484f54 /* "SHOT" */
-#define STORE_VERSION     1
+#define STORE_VERSION     2
+
+/* What brings a file of version N to N + 1. New columns stand last in their table, as in schema.sql. */
+static const char *const upgrades[STORE_VERSION] = {
+    [1] = "ALTER TABLE campaigns ADD COLUMN superseded INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE tasks ADD COLUMN reason INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE tasks ADD COLUMN errors INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE tasks ADD COLUMN timeouts INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE tasks ADD COLUMN checkpoint BLOB;"
+          "ALTER TABLE tasks ADD COLUMN checkpoint_bytes INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE tasks ADD COLUMN checkpoint_step INTEGER NOT NULL DEFAULT 0",
+};
 
 enum statement {
     BEGIN,
@@ -39,16 +50,16 @@ static const char *const statement_text[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
     [SAVE_COUNTER] = "INSERT OR REPLACE INTO counters VALUES (?, ?)",
-    [SAVE_CAMPAIGN] = "INSERT INTO campaigns VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
+    [SAVE_CAMPAIGN] = "INSERT INTO campaigns VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
                       "state = excluded.state,"
                       " ended_ms = excluded.ended_ms, busy_ms = excluded.busy_ms, overlap_ms = excluded.overlap_ms,"
-                      " ranges_at_once = excluded.ranges_at_once",
+                      " ranges_at_once = excluded.ranges_at_once, superseded = excluded.superseded",
     [SAVE_VIDEO] =
         "INSERT INTO videos VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET state = "
         "excluded.state,"
         " reason = excluded.reason, plan = excluded.plan, graph = excluded.graph, manifest = excluded.manifest,"
         " manifest_bytes = excluded.manifest_bytes, file = excluded.file, file_bytes = excluded.file_bytes",
-    [SAVE_TASK] = "INSERT OR REPLACE INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [SAVE_TASK] = "INSERT OR REPLACE INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [DROP_TASKS] = "DELETE FROM tasks WHERE video = ?",
     [SAVE_WORKER] = "INSERT OR REPLACE INTO workers VALUES (?, ?, ?)",
     [DROP_CAMPAIGN] = "DELETE FROM campaigns WHERE id = ?",
@@ -62,7 +73,7 @@ static const char *const statement_text[STATEMENTS] = {
                    "videos WHERE campaign "
                    "= ? ORDER BY number",
     [EACH_TASK] = "SELECT id, position, key, state, attempt, worker, losses, failed_on, too_small_bytes, trouble, "
-                  "cached, busy_ms FROM tasks"
+                  "cached, busy_ms, reason, errors, timeouts, checkpoint, checkpoint_bytes, checkpoint_step FROM tasks"
                   " WHERE video = ? ORDER BY position",
     [EACH_WORKER] = "SELECT * FROM workers ORDER BY id",
     [FIND_COUNTER] = "SELECT value FROM counters WHERE name = ?",
@@ -187,7 +198,11 @@ static bool migrate(struct store *s, struct error *err)
     if (version == STORE_VERSION)
         return true;
     snprintf(text, sizeof text, "PRAGMA application_id=%d; PRAGMA user_version=%d", STORE_APPLICATION, STORE_VERSION);
-    return exec(s, "BEGIN IMMEDIATE", err) && exec(s, schema_sql, err) && exec(s, text, err) && exec(s, "COMMIT", err);
+    bool ok = exec(s, "BEGIN IMMEDIATE", err) && (tables || exec(s, schema_sql, err));
+    for (; ok && tables && version < STORE_VERSION; version++)
+        ok = upgrades[version] ? exec(s, upgrades[version], err)
+                               : error_set(err, ERROR_INPUT, "store %s: the file is damaged: no version", s->path);
+    return ok && exec(s, text, err) && exec(s, "COMMIT", err);
 }
 
 struct store *store_open(const char *path, struct error *err)
@@ -269,6 +284,7 @@ static bool save_campaign(struct store *s, const struct campaign *c, struct erro
     bind_int(&b, c->busy_ms);
     bind_int(&b, c->overlap_ms);
     bind_int(&b, c->ranges_at_once);
+    bind_int(&b, c->superseded);
     return run(s, b, "save a campaign", err);
 }
 
@@ -319,6 +335,12 @@ static bool save_task(struct store *s, const struct task *t, struct error *err)
     bind_text(&b, t->trouble);
     bind_int(&b, t->cached);
     bind_int(&b, t->busy_ms);
+    bind_int(&b, t->reason);
+    bind_int(&b, t->errors);
+    bind_int(&b, t->timeouts);
+    bind_digest(&b, t->checkpoint_step ? &t->checkpoint.digest : NULL);
+    bind_int(&b, t->checkpoint.bytes);
+    bind_int(&b, t->checkpoint_step);
     bool ok = run(s, b, "save a task", err);
     str_free(&failed_on);
     return ok;
@@ -478,6 +500,7 @@ bool store_each_campaign(struct store *s, store_campaign_row *row, void *context
             .busy_ms = sqlite3_column_int64(b.q, 7),
             .overlap_ms = sqlite3_column_int64(b.q, 8),
             .ranges_at_once = (uint32_t)sqlite3_column_int(b.q, 9),
+            .superseded = (uint32_t)sqlite3_column_int64(b.q, 10),
         };
         if (!read_bytes(b.q, 1, c.token, sizeof c.token) || !read_bytes(b.q, 3, c.pack.bytes, DIGEST_BYTES))
             ok = bad_row(s, err, "campaign", sqlite3_column_int64(b.q, 0));
@@ -539,7 +562,14 @@ bool store_each_task(struct store *s, struct video_id video, store_task_row *row
             .trouble = (const char *)sqlite3_column_text(b.q, 9),
             .cached = sqlite3_column_int(b.q, 10) != 0,
             .busy_ms = sqlite3_column_int64(b.q, 11),
+            .reason = (enum task_reason)sqlite3_column_int(b.q, 12),
+            .errors = (uint32_t)sqlite3_column_int(b.q, 13),
+            .timeouts = (uint32_t)sqlite3_column_int(b.q, 14),
+            .checkpoint = { .bytes = sqlite3_column_int64(b.q, 16) },
+            .checkpoint_step = (uint32_t)sqlite3_column_int(b.q, 17),
         };
+        if (!read_bytes(b.q, 15, t.checkpoint.digest.bytes, DIGEST_BYTES))
+            t.checkpoint_step = 0;
         const char *failed_on = (const char *)sqlite3_column_text(b.q, 7);
         char *end;
 

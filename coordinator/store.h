@@ -39,7 +39,7 @@ struct stored_campaign {
     struct digest pack;
     enum work_state state;
     int64_t created_ms, ended_ms, busy_ms, overlap_ms;
-    uint32_t ranges_at_once;
+    uint32_t ranges_at_once, superseded;
 };
 struct stored_video {
     struct video_id id;
@@ -65,6 +65,10 @@ struct stored_task {
     const char *trouble; /* NULL: none */
     bool cached;
     int64_t busy_ms;
+    enum task_reason reason;
+    uint32_t errors, timeouts;
+    struct blob_ref checkpoint;
+    uint32_t checkpoint_step; /* 0: none */
 };
 /* Each calls its function for every row; what a row points to lives during the call. False when the function said so,
  * or the file cannot be read. */

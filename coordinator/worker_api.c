@@ -4,6 +4,7 @@
 #include "common/wire/codec.h"
 #include "coordinator/schedule.h"
 #include "coordinator/spec.h"
+#include "coordinator/standing.h"
 #include "coordinator/text.h"
 #include "proto/worker.pb-c.h"
 
@@ -195,7 +196,8 @@ static void on_heartbeat(struct farm *f, struct worker *w, const Shotline__Worke
             worker_start(w, t->id);
             continue;
         }
-        if (!t || task_judge(t, w->id, (struct attempt){ r->attempt }) == REPORT_SUPERSEDED)
+        if (!t || task_judge(t, w->id, (struct attempt){ r->attempt }, CLAIM_NONE) == REPORT_SUPERSEDED ||
+            t->attempt_over)
             send_cancel(f, w, r->task, r->attempt);
     }
 }
@@ -256,45 +258,90 @@ static bool read_outputs(struct farm *f, const struct task *t, const Shotline__W
     return true;
 }
 
-static void fail_task(struct farm *f, struct worker *w, struct task *t, enum failure failure, const char *reason)
+/* A worker that fails again and again in a campaign gets nothing more of it for a while. */
+static void note_failure(struct worker *w, struct campaign *c, int64_t now_ms)
+{
+    if (!standing_failed(c, w->id, now_ms))
+        return;
+    w->set_aside = true;
+    log_warn("worker.set_aside", "worker=%" PRIu64 " name=\"%s\" campaign=%" PRIu64 " for_ms=%" PRId64, w->id.v,
+             w->name, c->id.v, STANDING_ASIDE_MS);
+}
+
+static void fail_task(struct farm *f, struct worker *w, struct task *t, enum failure failure, const char *reason,
+                      int64_t now_ms)
 {
     const struct task_failure failed = { .worker = w->id,
                                          .failure = failure,
                                          .reason = reason,
                                          .device_bytes = w->device_bytes,
-                                         .able_workers = fleet_alive(&f->fleet) };
+                                         .able_workers = fleet_counted_on(&f->fleet, now_ms) };
 
     log_warn("task.failed", "task=%" PRIu64 " attempt=%" PRIu32 " worker=%" PRIu64 " failure=%s reason=\"%s\"", t->id.v,
              t->attempt.v, w->id.v, failure_name(failure), reason);
     worker_stop(w, t->id);
+    if (failure != FAILURE_CANCELLED)
+        w->failures++;
+    if (failure == FAILURE_WORKER || failure == FAILURE_INPUT)
+        note_failure(w, t->video->campaign, now_ms);
     task_failed(&f->ledger, t, &failed, f->wall_ms);
+}
+
+static void count_superseded(struct farm *f, struct worker *w, struct task *t, uint64_t task, uint32_t attempt)
+{
+    log_info("task.superseded", "task=%" PRIu64 " attempt=%" PRIu32 " worker=%" PRIu64, task, attempt, w->id.v);
+    w->superseded++;
+    if (!t)
+        return;
+    t->video->campaign->superseded++;
+    ledger_touch_campaign(&f->ledger, t->video->campaign);
+}
+
+/* What the worker told by its work: speed, what it holds, that it can. */
+static void note_work(struct farm *f, struct worker *w, const struct task *t, const struct task_output *outputs,
+                      size_t count, int64_t busy_ms)
+{
+    worker_measure(w, t->kind, t->work, busy_ms);
+    worker_stop(w, t->id);
+    w->tasks_done++;
+    w->busy_ms += busy_ms;
+    for (uint32_t i = 0; i < t->input_count; i++)
+        worker_hold(w, &t->inputs[i].blob.digest);
+    for (size_t i = 0; i < count; i++)
+        worker_hold(w, &outputs[i].blob.digest);
+    standing_done(t->video->campaign, w->id);
+    if (w->set_aside)
+        standing_forgive(&f->ledger, w->id);
+    w->set_aside = false;
 }
 
 static bool on_done(struct farm *f, struct worker *w, const struct peer *peer, const Shotline__WorkerDone *d,
                     int64_t now_ms, struct error *err)
 {
+    const struct attempt attempt = { d->attempt };
     struct task *t = ledger_task(&f->ledger, (struct task_id){ d->task });
-    enum report report = t ? task_judge(t, w->id, (struct attempt){ d->attempt }) : REPORT_SUPERSEDED;
     struct task_output outputs[TASK_MAX_OUTPUTS];
     struct digest missing[TASK_MAX_OUTPUTS], key;
     size_t missing_count;
     struct error fault;
-
+    bool same_key = t && d->has_key && codec_digest(&key, &d->key) && digest_equal(&key, &t->key);
+    struct worker *owner = t ? fleet_worker(&f->fleet, t->worker) : NULL;
+    enum claim claim = !same_key ? CLAIM_NONE : owner && !strcmp(owner->name, w->name) ? CLAIM_HEIR : CLAIM_KEY;
     /* A result that a worker kept from another farm may carry the numbers of a task of ours, but never its key. */
-    if (t && d->has_key && !(codec_digest(&key, &d->key) && digest_equal(&key, &t->key)))
-        report = REPORT_SUPERSEDED;
-    if (report != REPORT_CURRENT) {
-        if (report == REPORT_SUPERSEDED)
-            log_info("task.superseded", "task=%" PRIu64 " attempt=%" PRIu32 " worker=%" PRIu64, d->task, d->attempt,
-                     w->id.v);
-        send_ack(f, peer, d->task, d->attempt,
-                 report == REPORT_REPEATED ? SHOTLINE__REPORT_VERDICT__REPORT_OK
-                                           : SHOTLINE__REPORT_VERDICT__REPORT_SUPERSEDED,
-                 NULL, 0);
+    enum report report = t && (same_key || !d->has_key) ? task_judge(t, w->id, attempt, claim) : REPORT_SUPERSEDED;
+
+    if (report == REPORT_SUPERSEDED) {
+        count_superseded(f, w, t, d->task, d->attempt);
+        send_ack(f, peer, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_SUPERSEDED, NULL, 0);
+        return true;
+    }
+    if (report == REPORT_REPEATED) {
+        send_ack(f, peer, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_OK, NULL, 0);
         return true;
     }
     if (!read_outputs(f, t, d, outputs, missing, &missing_count, &fault)) {
-        fail_task(f, w, t, FAILURE_WORKER, fault.text);
+        if (report == REPORT_CURRENT && owner == w && !t->attempt_over)
+            fail_task(f, w, t, FAILURE_WORKER, fault.text, now_ms);
         send_ack(f, peer, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_OK, NULL, 0);
         return true;
     }
@@ -303,45 +350,46 @@ static bool on_done(struct farm *f, struct worker *w, const struct peer *peer, c
 
         for (size_t i = 0; i < missing_count; i++)
             list[i] = codec_bytes(&missing[i]);
-        task_renew(t, w->id, (struct attempt){ d->attempt }, now_ms, f->fleet.lease_ms);
+        task_renew(t, w->id, attempt, now_ms, f->fleet.lease_ms);
         send_ack(f, peer, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_MISSING_BLOB, list, missing_count);
         return true;
     }
     int64_t busy_ms = d->busy_ms > (uint64_t)MAX_BUSY_MS ? MAX_BUSY_MS : (int64_t)d->busy_ms;
 
-    worker_measure(w, t->kind, t->work, busy_ms);
-    worker_stop(w, t->id);
-    w->tasks_done++;
-    w->busy_ms += busy_ms;
-    for (uint32_t i = 0; i < t->input_count; i++)
-        worker_hold(w, &t->inputs[i].blob.digest);
-    for (size_t i = 0; i < d->n_outputs; i++)
-        worker_hold(w, &outputs[i].blob.digest);
     log_info("task.done",
-             "campaign=%" PRIu64 " task=%" PRIu64 " kind=%s role=%s shot=%" PRIu32 " worker=%" PRIu64 " ms=%" PRId64,
-             t->video->campaign->id.v, t->id.v, task_kind_name(t->kind), task_role_name(t->role), t->shot, w->id.v,
-             busy_ms);
+             "campaign=%" PRIu64 " task=%" PRIu64 " attempt=%" PRIu32 " kind=%s role=%s shot=%" PRIu32
+             " worker=%" PRIu64 " ms=%" PRId64 "%s",
+             t->video->campaign->id.v, t->id.v, d->attempt, task_kind_name(t->kind), task_role_name(t->role), t->shot,
+             w->id.v, busy_ms, report == REPORT_BY_KEY ? " by=key" : "");
+    if (owner) /* the former self of `w`, or it was given up */
+        worker_stop(owner, t->id);
+    note_work(f, w, t, outputs, d->n_outputs, busy_ms);
     if (!store_put_result(f->store, &t->key, outputs, (uint32_t)d->n_outputs, err))
         return false;
-    task_done(&f->ledger, t, outputs, (uint32_t)d->n_outputs, busy_ms);
+    task_done(&f->ledger, t, w->id, attempt, outputs, (uint32_t)d->n_outputs, busy_ms);
     send_ack(f, peer, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_OK, NULL, 0);
     return true;
 }
 
-static void on_failed(struct farm *f, struct worker *w, const struct peer *peer, const Shotline__WorkerFailed *d)
+static void on_failed(struct farm *f, struct worker *w, const struct peer *peer, const Shotline__WorkerFailed *d,
+                      int64_t now_ms)
 {
     struct task *t = ledger_task(&f->ledger, (struct task_id){ d->task });
+    enum report report = t ? task_judge_failure(t, w->id, (struct attempt){ d->attempt }) : REPORT_SUPERSEDED;
     char reason[400];
 
-    if (!t || task_judge(t, w->id, (struct attempt){ d->attempt }) != REPORT_CURRENT ||
-        d->failure < SHOTLINE__FAILURE_CLASS__FAILURE_MEMORY ||
-        d->failure > SHOTLINE__FAILURE_CLASS__FAILURE_CANCELLED) {
-        send_ack(f, peer, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_SUPERSEDED, NULL, 0);
-        return;
+    if (d->failure < SHOTLINE__FAILURE_CLASS__FAILURE_MEMORY || d->failure > SHOTLINE__FAILURE_CLASS__FAILURE_CANCELLED)
+        report = REPORT_SUPERSEDED;
+    if (report == REPORT_SUPERSEDED) {
+        count_superseded(f, w, t, d->task, d->attempt);
+    } else if (report == REPORT_CURRENT) {
+        text_clean(reason, sizeof reason, d->reason);
+        fail_task(f, w, t, (enum failure)d->failure, reason, now_ms);
     }
-    text_clean(reason, sizeof reason, d->reason);
-    fail_task(f, w, t, (enum failure)d->failure, reason);
-    send_ack(f, peer, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_OK, NULL, 0);
+    send_ack(f, peer, d->task, d->attempt,
+             report == REPORT_SUPERSEDED ? SHOTLINE__REPORT_VERDICT__REPORT_SUPERSEDED
+                                         : SHOTLINE__REPORT_VERDICT__REPORT_OK,
+             NULL, 0);
 }
 
 static void on_bye(struct farm *f, struct worker *w)
@@ -349,6 +397,7 @@ static void on_bye(struct farm *f, struct worker *w)
     log_info("worker.bye", "worker=%" PRIu64 " name=\"%s\"", w->id.v, w->name);
     lose_tasks(f, w);
     worker_gone(w);
+    w->left = true;
 }
 
 static bool on_message(struct farm *f, const struct message *message, int64_t now_ms, struct error *err)
@@ -379,7 +428,7 @@ static bool on_message(struct farm *f, const struct message *message, int64_t no
             else if (m->done)
                 ok = on_done(f, w, &message->peer, m->done, now_ms, err);
             else if (m->failed)
-                on_failed(f, w, &message->peer, m->failed);
+                on_failed(f, w, &message->peer, m->failed, now_ms);
             else if (m->bye)
                 on_bye(f, w);
         }

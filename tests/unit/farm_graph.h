@@ -115,7 +115,7 @@ static inline void graph_finish(struct ledger *l, struct task *t, int64_t busy_m
     struct task_output outputs[TASK_MAX_OUTPUTS];
     uint32_t count = graph_outputs(t, outputs);
 
-    task_done(l, t, outputs, count, busy_ms);
+    task_done(l, t, t->worker, t->attempt, outputs, count, busy_ms);
 }
 
 /* Takes the next task of the queue and gives it to a worker. */

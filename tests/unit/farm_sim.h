@@ -293,7 +293,8 @@ static inline void sim_tell(struct sim *s, const char *worker, Shotline__ToCoord
     str_free(&bytes);
 }
 
-static inline void sim_hello(struct sim *s, const char *worker, uint8_t boot, const struct digest *proof)
+static inline void sim_hello_as(struct sim *s, const char *peer, const char *worker, uint8_t boot,
+                                const struct digest *proof)
 {
     Shotline__ToCoordinator m = SHOTLINE__TO_COORDINATOR__INIT;
     Shotline__WorkerHello h = SHOTLINE__WORKER_HELLO__INIT;
@@ -307,7 +308,12 @@ static inline void sim_hello(struct sim *s, const char *worker, uint8_t boot, co
     h.device_bytes = 1 << 30;
     h.kernel_proof = codec_bytes(proof);
     m.hello = &h;
-    sim_tell(s, worker, &m);
+    sim_tell(s, peer, &m);
+}
+
+static inline void sim_hello(struct sim *s, const char *worker, uint8_t boot, const struct digest *proof)
+{
+    sim_hello_as(s, worker, worker, boot, proof);
 }
 
 static inline void sim_ready(struct sim *s, const char *worker)
@@ -349,9 +355,9 @@ static inline void sim_failed(struct sim *s, const char *worker, uint64_t task, 
 }
 
 /* Reports the task as done, with outputs that are a function of its key. `upload`: the blobs are there. `spoil`: leaves
- * out that output (0: none). */
-static inline void sim_done(struct sim *s, const char *worker, uint64_t task, uint32_t attempt, bool upload,
-                            enum output_name spoil)
+ * out that output (0: none). `key`: names the task's key. */
+static inline void sim_report(struct sim *s, const char *worker, uint64_t task, uint32_t attempt, bool upload,
+                              enum output_name spoil, bool key)
 {
     Shotline__ToCoordinator m = SHOTLINE__TO_COORDINATOR__INIT;
     Shotline__WorkerDone d = SHOTLINE__WORKER_DONE__INIT;
@@ -385,8 +391,21 @@ static inline void sim_done(struct sim *s, const char *worker, uint64_t task, ui
     d.attempt = attempt;
     d.busy_ms = 100;
     d.outputs = outputs;
+    d.has_key = key;
+    d.key = codec_bytes(&t->key);
     m.done = &d;
     sim_tell(s, worker, &m);
+}
+
+static inline void sim_done(struct sim *s, const char *worker, uint64_t task, uint32_t attempt, bool upload,
+                            enum output_name spoil)
+{
+    sim_report(s, worker, task, attempt, upload, spoil, false);
+}
+
+static inline void sim_done_with_key(struct sim *s, const char *worker, uint64_t task, uint32_t attempt)
+{
+    sim_report(s, worker, task, attempt, true, 0, true);
 }
 
 /* The next message to a worker; NULL: none. `worker` receives whose it is. */

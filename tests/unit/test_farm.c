@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "coordinator/standing.h"
 #include "tests/unit/farm_sim.h"
 
 static int setup(void **state)
@@ -228,6 +229,65 @@ static void lost_leases_are_found_again(void **state)
     assert_int_equal(again.attempt, first.attempt + 1);
 }
 
+/* A worker is killed after its last step and is back before anybody missed it: its outbox fills the task by the key,
+ * and once. */
+static void a_result_outlives_its_process(void **state)
+{
+    struct sim *s = *state;
+    struct sim_lease l;
+    uint64_t id = sim_submit(s, 1, PROMPT, NULL, 3000, NULL);
+
+    sim_hello(s, "w0", 1, &sim_proof);
+    sim_ready(s, "w0");
+    assert_true(sim_lease(s, &l));
+    sim_hello_as(s, "w0-again", "w0", 2, &sim_proof); /* its former self is still thought alive */
+    sim_done(s, "w0-again", l.task, l.attempt, true, 0);
+    assert_int_equal(sim_verdict(s), SHOTLINE__REPORT_VERDICT__REPORT_SUPERSEDED); /* without the key: anybody's */
+    sim_done_with_key(s, "w0-again", l.task, l.attempt);
+    assert_int_equal(sim_verdict(s), SHOTLINE__REPORT_VERDICT__REPORT_OK);
+    sim_done_with_key(s, "w0-again", l.task, l.attempt);
+    assert_int_equal(sim_verdict(s), SHOTLINE__REPORT_VERDICT__REPORT_OK);
+    const Shotline__CampaignStatus *c = sim_status(s, id);
+    assert_int_equal(c->tasks_done, 1);
+    assert_int_equal(c->busy_ms, 100);
+    assert_int_equal(c->superseded, 1);
+    assert_int_equal(s->farm.fleet.workers[1]->superseded, 1);
+    assert_true(sim_work(s, 2, 1) > 0);
+    assert_int_equal(sim_status(s, id)->state, SHOTLINE__WORK_STATE__WORK_DONE);
+}
+
+/* A machine that fails whatever it is given, at once, eats no campaign: it is set aside after three. */
+static void a_black_hole_is_set_aside(void **state)
+{
+    struct sim *s = *state;
+    struct sim_lease l;
+    uint64_t id = sim_submit(s, 1, PROMPT, NULL, 9000, NULL);
+    int eaten = 0, done = 0;
+
+    for (int turn = 0; turn < 400 && sim_status(s, id)->state != SHOTLINE__WORK_STATE__WORK_DONE; turn++) {
+        s->now_ms += 500;
+        sim_hello(s, "good", 1, &sim_proof);
+        sim_hello(s, "hole", 1, &sim_proof);
+        sim_ready(s, "hole");
+        if (turn % 4 == 0)
+            sim_ready(s, "good");
+        while (sim_lease(s, &l)) {
+            if (strcmp(l.worker, "hole")) {
+                sim_done(s, l.worker, l.task, l.attempt, true, 0);
+                done++;
+            } else {
+                sim_failed(s, l.worker, l.task, l.attempt,
+                           eaten++ % 2 ? SHOTLINE__FAILURE_CLASS__FAILURE_WORKER
+                                       : SHOTLINE__FAILURE_CLASS__FAILURE_INPUT);
+                sim_ready(s, "hole");
+            }
+        }
+    }
+    assert_int_equal(sim_status(s, id)->state, SHOTLINE__WORK_STATE__WORK_DONE);
+    assert_int_equal(eaten, STANDING_LIMIT);
+    assert_true(done > 5);
+}
+
 /* A task that fails on as many workers as there are fails its video, with the worker's words on one line. */
 static void failures_fail_the_video_with_their_reason(void **state)
 {
@@ -382,6 +442,8 @@ int main(void)
         T(only_whole_current_reports_commit),
         T(a_killed_coordinator_loses_nothing),
         T(lost_leases_are_found_again),
+        T(a_result_outlives_its_process),
+        T(a_black_hole_is_set_aside),
         T(failures_fail_the_video_with_their_reason),
         T(a_wrong_kernel_proof_is_refused),
         T(a_cancelled_campaign_stops_its_workers),

@@ -83,17 +83,75 @@ static void only_the_current_attempt_commits(void **state)
     struct task *t = graph_lease(&l, c, 1, 0);
     struct attempt first = t->attempt;
 
-    assert_int_equal(task_judge(t, W1, first), REPORT_CURRENT);
-    assert_int_equal(task_judge(t, W2, first), REPORT_SUPERSEDED);
-    assert_int_equal(task_judge(t, W1, (struct attempt){ 0 }), REPORT_SUPERSEDED);
-    assert_int_equal(task_judge(t, W1, (struct attempt){ first.v + 1 }), REPORT_SUPERSEDED);
+    assert_int_equal(task_judge(t, W1, first, CLAIM_NONE), REPORT_CURRENT);
+    assert_int_equal(task_judge(t, W2, first, CLAIM_NONE), REPORT_SUPERSEDED);
+    assert_int_equal(task_judge(t, W1, (struct attempt){ 0 }, CLAIM_NONE), REPORT_SUPERSEDED);
+    assert_int_equal(task_judge(t, W1, (struct attempt){ first.v + 1 }, CLAIM_NONE), REPORT_SUPERSEDED);
     task_lost(&l, t, WALL_MS);
-    assert_int_equal(task_judge(t, W1, first), REPORT_CURRENT); /* it was only slow, and nobody else has begun */
+    assert_int_equal(task_judge(t, W1, first, CLAIM_NONE),
+                     REPORT_CURRENT); /* it was only slow, and nobody else has begun */
     graph_lease(&l, c, 2, 0);
-    assert_int_equal(task_judge(t, W1, first), REPORT_SUPERSEDED);
+    assert_int_equal(task_judge(t, W1, first, CLAIM_NONE), REPORT_SUPERSEDED);
     graph_finish(&l, t, 5);
-    assert_int_equal(task_judge(t, W2, t->attempt), REPORT_REPEATED);
-    assert_int_equal(task_judge(t, W1, first), REPORT_SUPERSEDED);
+    assert_int_equal(task_judge(t, W2, t->attempt, CLAIM_NONE), REPORT_REPEATED);
+    assert_int_equal(task_judge(t, W1, first, CLAIM_NONE), REPORT_SUPERSEDED);
+    ledger_free(&l);
+}
+
+/* A result that outlived its process, or an attempt from before, fills its task by the key - but only while nobody else
+ * has begun, and only once. */
+static void a_result_from_before_commits_by_its_key(void **state)
+{
+    (void)state;
+    struct ledger l = { 0 };
+    struct campaign *c = graph_campaign(&l, 1, false);
+    struct task *t = graph_lease(&l, c, 1, 0);
+    struct attempt first = t->attempt;
+    struct task_output outputs[TASK_MAX_OUTPUTS];
+
+    assert_int_equal(task_judge(t, W3, first, CLAIM_KEY), REPORT_SUPERSEDED); /* W1 still runs it */
+    assert_int_equal(task_judge(t, W3, first, CLAIM_HEIR), REPORT_CURRENT);   /* ...in vain: this is what it became */
+    task_lost(&l, t, WALL_MS);
+    assert_int_equal(task_judge(t, W3, first, CLAIM_KEY), REPORT_BY_KEY); /* W1's next process, under another id */
+    assert_int_equal(task_judge(t, W3, first, CLAIM_NONE), REPORT_SUPERSEDED);
+    assert_int_equal(task_judge(t, W3, (struct attempt){ 2 }, CLAIM_KEY), REPORT_SUPERSEDED); /* never given out */
+    graph_lease(&l, c, 2, 0);
+    assert_int_equal(task_judge(t, W3, first, CLAIM_KEY), REPORT_SUPERSEDED);
+    task_lost(&l, t, WALL_MS);
+    assert_int_equal(task_judge(t, W1, first, CLAIM_KEY), REPORT_BY_KEY); /* two attempts later, and nobody runs it */
+
+    uint32_t count = graph_outputs(t, outputs);
+    task_done(&l, t, W1, first, outputs, count, 5);
+    assert_int_equal(t->state, TASK_DONE);
+    assert_int_equal(t->attempt.v, 2); /* the next one, should there be one, is the third */
+    assert_int_equal(task_judge(t, W1, first, CLAIM_KEY), REPORT_REPEATED);
+    assert_int_equal(task_judge(t, W3, first, CLAIM_KEY), REPORT_SUPERSEDED);
+    assert_int_equal(task_judge(t, W2, (struct attempt){ 2 }, CLAIM_KEY), REPORT_SUPERSEDED);
+    assert_null(queue_pop(c) == t ? t : NULL);
+    ledger_free(&l);
+}
+
+/* An attempt fails once: what is said again is acknowledged, and changes nothing. */
+static void a_failure_counts_once(void **state)
+{
+    (void)state;
+    struct ledger l = { 0 };
+    struct campaign *c = graph_campaign(&l, 1, false);
+    struct task *t = graph_lease(&l, c, 1, 0);
+    struct attempt first = t->attempt;
+    const struct task_failure f = {
+        .worker = W1, .failure = FAILURE_WORKER, .reason = "disk full", .device_bytes = 100, .able_workers = 3
+    };
+
+    assert_int_equal(task_judge_failure(t, W2, first), REPORT_SUPERSEDED);
+    assert_int_equal(task_judge_failure(t, W1, (struct attempt){ 0 }), REPORT_SUPERSEDED);
+    assert_int_equal(task_judge_failure(t, W1, first), REPORT_CURRENT);
+    task_failed(&l, t, &f, WALL_MS);
+    assert_int_equal(task_judge_failure(t, W1, first), REPORT_REPEATED);
+    assert_false(task_readopt(&l, t, W1, first, 0, LEASE_MS)); /* nor does it go on */
+    graph_lease(&l, c, 2, 0);
+    assert_int_equal(task_judge_failure(t, W1, first), REPORT_SUPERSEDED);
+    assert_int_equal(t->failed_count, 1);
     ledger_free(&l);
 }
 
@@ -115,6 +173,7 @@ static void too_many_losses_fail_the_video(void **state)
     assert_int_equal(t->state, TASK_FAILED);
     assert_int_equal(c->videos[0].state, WORK_FAILED);
     assert_int_equal(c->state, WORK_FAILED);
+    assert_int_equal(t->reason, REASON_LOST);
     assert_non_null(strstr(c->videos[0].reason, "6 workers were lost"));
     assert_int_equal(l.stopped_count, 1);
     assert_int_equal(l.stopped[0].task.v, other->id.v);
@@ -148,13 +207,14 @@ static void task_errors_need_distinct_workers(void **state)
             assert_true(task_failed_on(t, (struct worker_id){ i }));
         }
         assert_int_equal(t->state, TASK_FAILED);
+        assert_int_equal(t->reason, REASON_FAILED_EVERYWHERE);
         assert_non_null(strstr(c->videos[0].reason, "disk full"));
         ledger_free(&l);
     }
 }
 
-/* Bad inputs fail the video at once: no other worker could do better. */
-static void bad_input_fails_at_once(void **state)
+/* Bad inputs fail the video as soon as a second worker says so too, where there is one. */
+static void bad_input_needs_two_witnesses(void **state)
 {
     (void)state;
     struct ledger l = { 0 };
@@ -163,28 +223,49 @@ static void bad_input_fails_at_once(void **state)
     struct task_failure f = failure(W1, FAILURE_INPUT, 5);
 
     task_failed(&l, t, &f, WALL_MS);
+    assert_int_equal(t->state, TASK_READY);
+    assert_ptr_equal(graph_lease(&l, c, 2, 0), t);
+    f.worker = W2;
+    task_failed(&l, t, &f, WALL_MS);
+    assert_int_equal(t->reason, REASON_BAD_INPUT);
     assert_int_equal(c->videos[0].state, WORK_FAILED);
     assert_int_equal(c->videos[1].state, WORK_WAITING);
     assert_int_equal(c->state, WORK_WAITING); /* the other video goes on */
     ledger_free(&l);
 }
 
-/* Out of memory: tried again elsewhere, and the smaller device is remembered. */
-static void out_of_memory_goes_elsewhere(void **state)
+/* Out of memory: tried again on ever larger devices, which is no task error, and never around in a circle. */
+static void out_of_memory_climbs_to_larger_devices(void **state)
 {
     (void)state;
     struct ledger l = { 0 };
     struct campaign *c = graph_campaign(&l, 1, false);
-    struct task *t = graph_lease(&l, c, 1, 0);
-    struct task_failure f = failure(W1, FAILURE_MEMORY, 1);
+    struct task *t = NULL;
 
-    task_failed(&l, t, &f, WALL_MS);
-    assert_int_equal(t->state, TASK_READY);
-    assert_int_equal(t->too_small_bytes, 100);
-    assert_true(task_failed_on(t, W1));
+    for (uint32_t i = 1; i <= 4; i++) { /* more than three distinct workers */
+        t = graph_lease(&l, c, i, 0);
+        struct task_failure f = failure((struct worker_id){ i }, FAILURE_MEMORY, 4);
+        f.device_bytes = 100 * i;
+        task_failed(&l, t, &f, WALL_MS);
+        assert_int_equal(t->state, TASK_READY);
+        assert_int_equal(t->too_small_bytes, 100 * i);
+        assert_true(task_failed_on(t, (struct worker_id){ i }));
+    }
     task_unplaceable(&l, t, WALL_MS);
+    assert_int_equal(t->reason, REASON_NO_MEMORY);
     assert_int_equal(c->videos[0].state, WORK_FAILED);
     assert_non_null(strstr(c->videos[0].reason, "enough memory"));
+    ledger_free(&l);
+
+    l = (struct ledger){ 0 }; /* a farm of very many sizes ends too */
+    c = graph_campaign(&l, 1, false);
+    for (uint32_t i = 1; c->videos[0].state != WORK_FAILED; i++) {
+        assert_true(i <= TASK_MAX_FAILED_ON);
+        t = graph_lease(&l, c, i, 0);
+        struct task_failure f = failure((struct worker_id){ i }, FAILURE_MEMORY, 100);
+        f.device_bytes = i;
+        task_failed(&l, t, &f, WALL_MS);
+    }
     ledger_free(&l);
 }
 
@@ -367,7 +448,7 @@ static void running_attempts_are_adopted(void **state)
     assert_int_equal(u->state, TASK_RUNNING);
     assert_false(task_lease_over(u, 50000 + LEASE_MS - 1));
     assert_true(task_renew(u, W3, (struct attempt){ 1 }, 51000, LEASE_MS));
-    assert_int_equal(task_judge(u, W3, (struct attempt){ 1 }), REPORT_CURRENT);
+    assert_int_equal(task_judge(u, W3, (struct attempt){ 1 }, CLAIM_NONE), REPORT_CURRENT);
     assert_int_equal(r->running, 1);
     assert_int_equal(r->queue_count, 1);
     ledger_free(&l);
@@ -381,10 +462,12 @@ int main(void)
         cmocka_unit_test(a_campaign_ends_with_its_last_task),
         cmocka_unit_test(silent_worker_loses_its_task),
         cmocka_unit_test(only_the_current_attempt_commits),
+        cmocka_unit_test(a_result_from_before_commits_by_its_key),
+        cmocka_unit_test(a_failure_counts_once),
         cmocka_unit_test(too_many_losses_fail_the_video),
         cmocka_unit_test(task_errors_need_distinct_workers),
-        cmocka_unit_test(bad_input_fails_at_once),
-        cmocka_unit_test(out_of_memory_goes_elsewhere),
+        cmocka_unit_test(bad_input_needs_two_witnesses),
+        cmocka_unit_test(out_of_memory_climbs_to_larger_devices),
         cmocka_unit_test(a_returned_task_is_no_failure),
         cmocka_unit_test(twins_are_answered_by_one_result),
         cmocka_unit_test(the_cache_answers_by_key),

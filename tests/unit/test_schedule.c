@@ -218,6 +218,7 @@ static void failed_tasks_go_elsewhere_or_nowhere(void **state)
     struct campaign *c = graph_campaign(&l, 1, false);
     struct assignment made[64];
     struct worker *a = join(&f, "a", 1, 0), *b = join(&f, "b", 2, 0);
+    int64_t away_ms = FLEET_AWAY_MS + 1;
     struct task_failure failure = {
         .worker = a->id, .failure = FAILURE_MEMORY, .reason = "too big", .device_bytes = 100, .able_workers = 2
     };
@@ -229,7 +230,7 @@ static void failed_tasks_go_elsewhere_or_nowhere(void **state)
     worker_stop(a, t->id);
     task_failed(&l, t, &failure, 0);
     a->credit = 1;
-    b->device_bytes = 50; /* smaller than what was not enough */
+    b->device_bytes = 100; /* no more than what was not enough */
     size_t n = assign(&f, &l, 0, made);
     bool given_up = false;
     for (size_t i = 0; i < n; i++) {
@@ -243,6 +244,20 @@ static void failed_tasks_go_elsewhere_or_nowhere(void **state)
     for (size_t i = 0; i < n; i++)
         if (made[i].task == t)
             assert_ptr_equal(made[i].worker, b);
+
+    /* One that was here a moment ago may be back; one that said goodbye is not waited for. */
+    b->alive = false;
+    n = assign(&f, &l, 0, made);
+    for (size_t i = 0; i < n; i++)
+        assert_false(made[i].task == t);
+    for (int left = 0; left < 2; left++) {
+        given_up = false;
+        b->left = left;
+        n = assign(&f, &l, left ? 0 : away_ms, made);
+        for (size_t i = 0; i < n; i++)
+            given_up = given_up || (made[i].task == t && !made[i].worker);
+        assert_true(given_up);
+    }
     (void)c;
     fleet_free(&f);
     ledger_free(&l);

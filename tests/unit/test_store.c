@@ -132,6 +132,10 @@ static void what_is_saved_comes_back(void **state)
     };
     task_failed(&l, t, &failure, 0);
     graph_lease(&l, c, 2, 0);
+    t->timeouts = 2;
+    t->checkpoint = (struct blob_ref){ .digest = { { 8 } }, .bytes = 77 };
+    t->checkpoint_step = 5;
+    c->superseded = 4;
     must_save(s, &l, &f);
     assert_false(ledger_dirty(&l));
     assert_false(c->unsaved);
@@ -157,6 +161,13 @@ static void what_is_saved_comes_back(void **state)
     assert_int_equal(seen.task[t->position].failed_on[0].v, 1);
     assert_true(seen.task[t->position].has_key && digest_equal(&seen.task[t->position].key, &t->key));
     assert_string_equal(seen.trouble, "disk");
+    assert_int_equal(seen.task[t->position].errors, 1);
+    assert_int_equal(seen.task[t->position].timeouts, 2);
+    assert_int_equal(seen.task[t->position].checkpoint_step, 5);
+    assert_int_equal(seen.task[t->position].checkpoint.bytes, 77);
+    assert_int_equal(seen.task[t->position].checkpoint.digest.bytes[0], 8);
+    assert_int_equal(seen.task[G_STITCH].checkpoint_step, 0);
+    assert_int_equal(seen.campaign.superseded, 4);
     assert_false(seen.task[G_STITCH].has_key);
     assert_true(store_load_counters(s, &again, &fleet_again, &err));
     assert_int_equal(again.last_campaign, l.last_campaign);
@@ -165,6 +176,33 @@ static void what_is_saved_comes_back(void **state)
     store_close(&s);
     fleet_free(&f);
     ledger_free(&l);
+}
+
+/* A file of the version before is brought to this one, with all that it holds. */
+static void an_older_file_is_upgraded(void **state)
+{
+    (void)state;
+    struct error err = { 0 };
+    struct seen seen = { 0 };
+
+    if (!file_copy("tests/unit/data/farm-v1.db", path, &err))
+        fail_msg("%s", err.text);
+    for (int again = 0; again < 2; again++) {
+        struct store *s = must_open();
+
+        seen = (struct seen){ 0 };
+        assert_true(store_each_campaign(s, see_campaign, &seen, &err));
+        assert_true(store_each_video(s, (struct campaign_id){ 1 }, see_video, &seen, &err));
+        assert_true(store_each_task(s, (struct video_id){ 1 }, see_task, &seen, &err));
+        assert_int_equal(seen.campaigns, 1);
+        assert_int_equal(seen.tasks, 1);
+        assert_int_equal(seen.task[0].attempt.v, 3);
+        assert_int_equal(seen.task[0].busy_ms, 120);
+        assert_int_equal(seen.task[0].reason, REASON_NONE);
+        assert_int_equal(seen.task[0].checkpoint_step, 0);
+        assert_int_equal(seen.campaign.superseded, 0);
+        store_close(&s);
+    }
 }
 
 /* A turn is whole or not at all: what was written before a crash, but not committed, is gone. */
@@ -315,8 +353,11 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(what_is_saved_comes_back),     T(an_unfinished_turn_leaves_nothing),
-        T(a_forgotten_campaign_is_gone), T(foreign_and_damaged_files_are_refused),
+        T(what_is_saved_comes_back),
+        T(an_older_file_is_upgraded),
+        T(an_unfinished_turn_leaves_nothing),
+        T(a_forgotten_campaign_is_gone),
+        T(foreign_and_damaged_files_are_refused),
         T(a_failed_write_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
