@@ -3,6 +3,7 @@
 #include "common/base/arena.h"
 #include "common/base/hash.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -48,6 +49,7 @@ bool output_state_ended(Shotline__WorkState state)
 
 void table_row(struct table *t, const char *const *cells, size_t columns)
 {
+    assert(columns <= TABLE_COLUMNS);
     if (t->rows == 0)
         t->columns = columns;
     t->cells = xrealloc(t->cells, (t->rows + 1) * t->columns * sizeof *t->cells);

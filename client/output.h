@@ -17,7 +17,7 @@ const char *output_state(Shotline__WorkState state); /* "running" */
 bool output_state_ended(Shotline__WorkState state);
 
 /* A table: the first row is the head; columns are as wide as their widest cell; no blanks at line ends. */
-#define TABLE_COLUMNS 8
+#define TABLE_COLUMNS 12 /* at most */
 struct table {
     size_t columns, rows;
     struct str *cells; /* [rows, columns] */
