@@ -8,7 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void finish(struct farm *f, struct video *v)
+#define NO_ROOM_PAUSE_MS 5000
+
+/* False when there is no room for its manifest now: the work is done, and waits. */
+static bool finish(struct farm *f, struct video *v)
 {
     struct blob_ref manifest = { 0 };
     struct error fault;
@@ -16,28 +19,33 @@ static void finish(struct farm *f, struct video *v)
         &(struct manifest_input){ .video = v, .keys = &f->ledger.keys, .pack = &f->pack, .listing = &f->listing },
         &fault);
 
-    if (text) {
-        manifest.bytes = (int64_t)strlen(text);
-        if (store_dir_add_bytes(f->blobs, text, strlen(text), &manifest.digest, &fault)) {
-            video_finish(&f->ledger, v, &manifest, f->wall_ms);
-            log_info("video.done", "campaign=%" PRIu64 " video=%" PRIu64, v->campaign->id.v, v->id.v);
-            free(text);
-            return;
-        }
-        free(text);
+    if (!text) {
+        log_error("video.no_manifest", "video=%" PRIu64 " reason=\"%s\"", v->id.v, fault.text);
+        video_fail(&f->ledger, v, f->wall_ms, "manifest: %s", fault.text);
+        return true;
     }
-    log_error("video.no_manifest", "video=%" PRIu64 " reason=\"%s\"", v->id.v, fault.text);
-    video_fail(&f->ledger, v, f->wall_ms, "manifest: %s", fault.text);
+    manifest.bytes = (int64_t)strlen(text);
+    bool stored = store_dir_add_bytes(f->blobs, text, strlen(text), &manifest.digest, &fault);
+    free(text);
+    if (!stored) {
+        log_error("video.manifest_waits", "video=%" PRIu64 " retry_ms=%d reason=\"%s\"", v->id.v, NO_ROOM_PAUSE_MS,
+                  fault.text);
+        return false;
+    }
+    video_finish(&f->ledger, v, &manifest, f->wall_ms);
+    log_info("video.done", "campaign=%" PRIu64 " video=%" PRIu64, v->campaign->id.v, v->id.v);
+    return true;
 }
 
-void artifacts_tick(struct farm *f)
+void artifacts_tick(struct farm *f, int64_t now_ms)
 {
-    for (size_t c = 0; c < f->ledger.campaign_count; c++) {
-        struct campaign *campaign = f->ledger.campaigns[c];
+    struct video *v;
 
-        for (uint32_t i = 0; !work_ended(campaign->state) && i < campaign->video_count; i++)
-            if (video_is_complete(&campaign->videos[i]))
-                finish(f, &campaign->videos[i]);
+    while (now_ms >= f->manifests_at_ms && (v = ledger_next_complete(&f->ledger))) {
+        if (!video_is_complete(v) || finish(f, v)) /* it may have been cancelled, or an input was lost again */
+            continue;
+        ledger_list_complete(&f->ledger, v);
+        f->manifests_at_ms = now_ms + NO_ROOM_PAUSE_MS;
     }
 }
 

@@ -5,7 +5,7 @@
 #include "coordinator/farm.h"
 
 /* Writes the manifests of videos whose last task is done, which finishes them. */
-void artifacts_tick(struct farm *f);
+void artifacts_tick(struct farm *f, int64_t now_ms);
 
 /* Forgets the oldest ended campaigns beyond FARM_MAX_KEPT; their blobs and the task cache stay. Call when the ledger is
  * clean. False when the store failed. */

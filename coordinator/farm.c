@@ -140,7 +140,7 @@ bool farm_turn(struct farm *f, int64_t now_ms, int64_t wall_ms, struct error *er
     planning_tick(f);
     worker_api_tick(f, now_ms);
     worker_api_dispatch(f, now_ms);
-    artifacts_tick(f);
+    artifacts_tick(f, now_ms);
     if (!store_save(f->store, &f->ledger, &f->fleet, err))
         return false;
     send_all(f);
@@ -153,6 +153,8 @@ int64_t farm_deadline_ms(const struct farm *f)
 {
     int64_t at = f->again ? 0 : fleet_next_deadline_ms(&f->fleet);
 
+    if (f->ledger.complete && f->manifests_at_ms < at)
+        at = f->manifests_at_ms;
     for (size_t i = 0; i < f->fleet.count; i++)
         for (uint32_t k = 0; k < f->fleet.workers[i]->running_count; k++) {
             const struct task *t = ledger_task(&f->ledger, f->fleet.workers[i]->running[k]);

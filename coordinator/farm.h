@@ -62,8 +62,9 @@ struct farm {
     size_t out_count, out_room;
     struct plan_wait plan_waits[FARM_MAX_WAITING_PLANS];
     uint64_t last_plan_job, sequence;
-    int64_t wall_ms; /* of this turn, for records */
-    bool again;      /* messages are left: the next turn should follow at once */
+    int64_t wall_ms;         /* of this turn, for records */
+    int64_t manifests_at_ms; /* not before: there was no room for the last one */
+    bool again;              /* messages are left: the next turn should follow at once */
 };
 
 /* What the caller has opened already; all of it is borrowed, except that the farm loads the ledger and the fleet from

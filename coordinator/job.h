@@ -260,6 +260,8 @@ struct video {
 
     bool dirty, graph_dirty; /* the latter: its tasks were never saved */
     struct video *next_dirty;
+    bool listed; /* waits for its manifest */
+    struct video *next_complete;
 };
 
 struct campaign {
@@ -273,7 +275,8 @@ struct campaign {
     uint32_t cast_count;
     struct video *videos;
     uint32_t video_count;
-    void *request; /* owned: the bytes that the client sent, for the store */
+    uint32_t unplanned; /* no video before this one is still to be planned */
+    void *request;      /* owned: the bytes that the client sent, for the store */
     size_t request_bytes;
     struct digest pack;
 

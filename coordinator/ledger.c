@@ -201,6 +201,26 @@ void ledger_touch_campaign(struct ledger *l, struct campaign *c)
     l->dirty_campaigns = c;
 }
 
+void ledger_list_complete(struct ledger *l, struct video *v)
+{
+    if (v->listed)
+        return;
+    v->listed = true;
+    v->next_complete = l->complete;
+    l->complete = v;
+}
+
+struct video *ledger_next_complete(struct ledger *l)
+{
+    struct video *v = l->complete;
+
+    if (v) {
+        l->complete = v->next_complete;
+        v->listed = false;
+    }
+    return v;
+}
+
 bool ledger_dirty(const struct ledger *l)
 {
     return l->dirty_tasks || l->dirty_videos || l->dirty_campaigns;

@@ -33,6 +33,7 @@ struct ledger {
     struct video *dirty_videos;
     struct campaign *dirty_campaigns;
 
+    struct video *complete;          /* whose last task was done: they wait for their manifests; drained by the edge */
     struct stopped_attempt *stopped; /* drained by the edge every turn */
     size_t stopped_count, stopped_room;
 };
@@ -58,6 +59,8 @@ void ledger_add_key(struct ledger *l, struct task *t);
 void ledger_touch_task(struct ledger *l, struct task *t);
 void ledger_touch_video(struct ledger *l, struct video *v);
 void ledger_touch_campaign(struct ledger *l, struct campaign *c);
+void ledger_list_complete(struct ledger *l, struct video *v);
+struct video *ledger_next_complete(struct ledger *l); /* takes it off the list; NULL: none */
 bool ledger_dirty(const struct ledger *l);
 void ledger_clean(struct ledger *l); /* all was saved */
 

@@ -85,8 +85,8 @@ static void task_set_state(struct ledger *l, struct task *t, enum task_state s)
         c->running++;
     if (t->state == TASK_DONE && s != TASK_DONE)
         t->video->tasks_open++;
-    if (s == TASK_DONE && t->state != TASK_DONE)
-        t->video->tasks_open--;
+    if (s == TASK_DONE && t->state != TASK_DONE && !--t->video->tasks_open)
+        ledger_list_complete(l, t->video);
     if (s != TASK_READY)
         queue_remove(t);
     t->state = s;
@@ -197,6 +197,14 @@ static void task_inputs_known(struct ledger *l, struct task *t)
     enqueue(t, l);
 }
 
+/* `t` runs already: twins that were queued before it was known wait for its result. */
+static void park_twins(struct ledger *l, const struct task *t)
+{
+    for (struct task *twin = ledger_twin(l, &t->key, NULL); twin; twin = ledger_twin(l, &t->key, twin))
+        if (twin != t)
+            queue_remove(twin);
+}
+
 void video_start(struct ledger *l, struct video *v)
 {
     ledger_add_tasks(l, v);
@@ -217,8 +225,10 @@ void video_resume(struct ledger *l, struct video *v, int64_t now_ms, int64_t lea
 {
     ledger_add_tasks(l, v);
     v->tasks_open = 0;
-    for (uint32_t i = 0; i < v->task_count; i++)
+    for (uint32_t i = 0; i < v->task_count; i++) {
         v->tasks_open += v->tasks[i].state != TASK_DONE;
+        v->campaign->running += v->tasks[i].state == TASK_RUNNING;
+    }
     /* Tasks stand in topological order: what an input needs was seen before. */
     for (uint32_t i = 0; i < v->task_count; i++) {
         struct task *t = &v->tasks[i];
@@ -251,14 +261,16 @@ void video_resume(struct ledger *l, struct video *v, int64_t now_ms, int64_t lea
             enqueue(t, l);
             break;
         case TASK_RUNNING: /* one fresh lease: its worker may still be at it */
-            v->campaign->running++;
             t->lease_until_ms = now_ms + lease_ms;
             t->dispatched_ms = now_ms;
+            park_twins(l, t);
             break;
         default:
             break;
         }
     }
+    if (video_is_complete(v)) /* all but its manifest was there */
+        ledger_list_complete(l, v);
 }
 
 static void note_ranges_at_once(struct ledger *l, const struct task *started)
@@ -383,8 +395,10 @@ void task_done(struct ledger *l, struct task *t, struct worker_id worker, struct
 
     /* Same key, same bytes: whoever waited for this work has it now. */
     for (struct task *twin = ledger_twin(l, &t->key, NULL); twin; twin = ledger_twin(l, &t->key, twin)) {
-        if (twin == t || twin->state != TASK_READY)
+        if (twin == t || (twin->state != TASK_READY && twin->state != TASK_RUNNING))
             continue;
+        if (twin->state == TASK_RUNNING) /* begun while this one was given up for lost */
+            stop_attempt(l, twin);
         twin->cached = true;
         task_accept(l, twin, outputs, count);
     }

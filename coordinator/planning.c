@@ -96,8 +96,11 @@ void planning_tick(struct farm *f)
 
     for (size_t c = 0; c < f->ledger.campaign_count; c++) {
         struct campaign *campaign = f->ledger.campaigns[c];
+        uint32_t *first = &campaign->unplanned;
 
-        for (uint32_t i = 0; !work_ended(campaign->state) && i < campaign->video_count; i++) {
+        while (*first < campaign->video_count && campaign->videos[*first].state != WORK_PLANNING)
+            ++*first;
+        for (uint32_t i = *first; !work_ended(campaign->state) && i < campaign->video_count; i++) {
             struct video *v = &campaign->videos[i];
 
             if (v->state != WORK_PLANNING || v->planner_busy) {

@@ -181,6 +181,14 @@ static bool check_integrity(struct store *s, struct error *err)
     return ok;
 }
 
+/* A process that was killed inside a commit may have left one that is written and not synced: whoever opens the file
+ * next reads it as done, and would act on what a loss of power can still take away. */
+static bool sync_what_is_there(struct store *s, struct error *err)
+{
+    return sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) == SQLITE_OK ||
+           fail(s, err, "sync");
+}
+
 static bool migrate(struct store *s, struct error *err)
 {
     int64_t application = 0, version = 0, tables = 0;
@@ -220,7 +228,8 @@ struct store *store_open(const char *path, struct error *err)
      */
     sqlite3_busy_timeout(s->db, 500);
     if (!check_integrity(s, err) || !migrate(s, err) ||
-        !exec(s, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON", err))
+        !exec(s, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON", err) ||
+        !sync_what_is_there(s, err))
         goto failed;
     for (int i = 0; i < STATEMENTS; i++)
         if (sqlite3_prepare_v3(s->db, statement_text[i], -1, SQLITE_PREPARE_PERSISTENT, &s->statements[i], NULL) !=

@@ -1,0 +1,249 @@
+/* coordinator - the real farm in its turns, with a planner that throws dice: killed, restarted and woken as the world
+ * wants. Death comes inside a turn: from that step on nothing that it does has an effect, and what it held in memory is
+ * thrown away. */
+#include "tests/sim/world.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/base/file.h"
+#include "common/base/log.h"
+#include "coordinator/planner_thread.h"
+#define fail_msg(...) (fprintf(stderr, __VA_ARGS__), abort())
+#include "tests/unit/farm_plan.h"
+
+#define MAX_ORDERS 64
+
+/* ---- the planner ---- */
+
+struct planner_thread {
+    struct world *w;
+    struct plan_answer answers[MAX_ORDERS];
+    int64_t ready_ms[MAX_ORDERS];
+    size_t count;
+};
+
+static void plan_ready(struct world *w, uint32_t who, uint64_t token, void *data)
+{
+    (void)who, (void)token, (void)data;
+    if (w->coordinator.up)
+        coordinator_wake(w);
+}
+
+void planner_thread_ask(struct planner_thread *t, const struct plan_order *o)
+{
+    struct grammar *g = farm_grammar();
+    struct str text = { 0 };
+
+    if (t->count == MAX_ORDERS) {
+        world_break(t->w, "planner: more than %d orders at once", MAX_ORDERS);
+    } else {
+        farm_roll_plan(g, o->given, o->given_count, o->duration_ms, digest_of(o->prompt, strlen(o->prompt)).bytes[0],
+                       &text);
+        t->ready_ms[t->count] = t->w->now_ms + dice_between(&t->w->luck, 1, 2000);
+        world_at(t->w, t->ready_ms[t->count], plan_ready, 0, 0, NULL);
+        t->answers[t->count++] = (struct plan_answer){ .job = o->job, .key = o->key, .plan = text.data };
+    }
+    grammar_close(&g);
+}
+
+bool planner_thread_take(struct planner_thread *t, struct plan_answer *a)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        if (t->ready_ms[i] > t->w->now_ms)
+            continue;
+        *a = t->answers[i];
+        t->answers[i] = t->answers[--t->count];
+        t->ready_ms[i] = t->ready_ms[t->count];
+        return true;
+    }
+    return false;
+}
+
+static void planner_forget(struct planner_thread *t)
+{
+    while (t->count)
+        free(t->answers[--t->count].plan);
+}
+
+/* ---- life and death ---- */
+
+static void start(struct world *w, uint32_t who, uint64_t token, void *data);
+
+enum step coordinator_step(struct world *w)
+{
+    struct coordinator *c = &w->coordinator;
+
+    if (c->dead)
+        return STEP_DEAD;
+    if (!c->doomed || --c->doomed)
+        return STEP_LIVES;
+    fault_count(w, c->power ? FAULT_POWER : FAULT_KILL);
+    log_info("sim.death", "power=%d", c->power);
+    c->dead = true;
+    return STEP_DIES;
+}
+
+void coordinator_doom(struct world *w, uint32_t steps, bool power)
+{
+    if (w->coordinator.doomed)
+        return;
+    w->coordinator.doomed = steps;
+    w->coordinator.power = power;
+}
+
+/* The process has ended, one way or the other. */
+static void end(struct world *w)
+{
+    struct coordinator *c = &w->coordinator;
+    bool power = c->dead && c->power;
+
+    c->dead = true; /* closing changes nothing on disk any more */
+    c->doomed = 0;
+    if (c->up)
+        farm_close(&c->farm);
+    c->up = false;
+    store_close(&c->store);
+    network_coordinator_gone(w);
+    planner_forget(c->planner);
+    c->turn_at_ms = INT64_MAX;
+    c->dead = false;
+    if (power)
+        disk_lose_power(w);
+    world_at(w, w->now_ms + dice_between(&w->luck, 100, 4000), start, 0, 0, NULL);
+}
+
+static void turn(struct world *w, uint32_t who, uint64_t token, void *data)
+{
+    struct coordinator *c = &w->coordinator;
+    struct error err = { 0 };
+
+    (void)who, (void)data;
+    if (!c->up || (int64_t)token != c->turn_at_ms)
+        return;
+    c->turn_at_ms = INT64_MAX;
+    c->turns++;
+    uint64_t faults = w->faults[FAULT_DISK_FULL] + w->faults[FAULT_DISK_ERROR];
+    bool ok = farm_turn(&c->farm, w->now_ms, 1000000000000 + w->now_ms + c->wall_off_ms, &err);
+    if (c->farm.out_room > c->most_out)
+        c->most_out = c->farm.out_room;
+    if (c->dead || !ok) {
+        if (!c->dead && faults == w->faults[FAULT_DISK_FULL] + w->faults[FAULT_DISK_ERROR] && !strstr(err.text, "full"))
+            world_break(w, "a turn failed without a fault: %s", err.text);
+        end(w);
+        return;
+    }
+    if (c->turns % 1024 == 0)
+        oracle_audit(w);
+    int64_t at_ms = farm_deadline_ms(&c->farm);
+    if (c->turn_at_ms == INT64_MAX) {
+        if (at_ms > w->now_ms + 60000)
+            at_ms = w->now_ms + 60000;
+        c->turn_at_ms = at_ms <= w->now_ms ? w->now_ms + 1 : at_ms;
+        world_at(w, c->turn_at_ms, turn, 0, (uint64_t)c->turn_at_ms, NULL);
+    }
+}
+
+void coordinator_wake(struct world *w)
+{
+    struct coordinator *c = &w->coordinator;
+    int64_t at_ms = w->now_ms + 1;
+
+    if (c->turn_at_ms <= at_ms)
+        return;
+    c->turn_at_ms = at_ms; /* the later one, if any, finds that it is not meant */
+    world_at(w, at_ms, turn, 0, (uint64_t)at_ms, NULL);
+}
+
+static void start(struct world *w, uint32_t who, uint64_t token, void *data)
+{
+    struct coordinator *c = &w->coordinator;
+    uint64_t faults = w->faults[FAULT_DISK_FULL] + w->faults[FAULT_DISK_ERROR] + w->faults[FAULT_BLOB_FULL];
+    struct error err = { 0 };
+
+    (void)who, (void)token, (void)data;
+    if (!w->calm && dice_u64(&w->luck) % 8 == 0) /* not even its start is safe */
+        coordinator_doom(w, (uint32_t)dice_between(&w->luck, 1, 40), dice_u64(&w->luck) & 1);
+    c->store = store_open("farm.db", &err);
+    if (c->store)
+        c->up = farm_open(&c->farm,
+                          &(struct farm_parts){ .pack_dir = c->pack,
+                                                .store = c->store,
+                                                .blobs = w->blobs,
+                                                .workers = network_endpoint(w, false),
+                                                .clients = network_endpoint(w, true),
+                                                .kernel_proof = { { 42 } },
+                                                .planner = c->planner },
+                          w->now_ms, 1000000000000 + w->now_ms + c->wall_off_ms, &err);
+    if (!c->up || c->dead) {
+        if (!c->dead && !strstr(err.text, "full") &&
+            faults == w->faults[FAULT_DISK_FULL] + w->faults[FAULT_DISK_ERROR] + w->faults[FAULT_BLOB_FULL])
+            world_break(w, "the coordinator does not start again: %s", err.text);
+        end(w);
+        return;
+    }
+    log_info("sim.restart", "at_ms=%" PRId64, w->now_ms);
+    c->restarts++;
+    workers_reconnect(w);
+    oracle_restarted(w);
+    oracle_audit(w);
+    coordinator_wake(w);
+}
+
+/* ---- the pack ---- */
+
+static bool write_pack(struct coordinator *c, struct error *err)
+{
+    static const char shotline_json[] =
+        "{\"name\":\"dice\",\"width\":64,\"height\":32,\"fps\":8,\"steps\":8,\"guidance_scale\":2.5,"
+        "\"handoff_step\":4,\"window\":5,\"overlap\":2,\"longest_shot\":9,\"references\":1,"
+        "\"reference_suffix\":\", on white\",\"max_sequence_length\":32,\"negative_prompt\":\"blurred\"}";
+    char path[160];
+
+    strcpy(c->dir, "/tmp/shotline-sim-XXXXXX");
+    if (!mkdtemp(c->dir))
+        return error_set(err, ERROR_IO, "%s: no folder", c->dir);
+    snprintf(c->pack, sizeof c->pack, "%s/pack", c->dir);
+    snprintf(path, sizeof path, "%s/planner", c->pack);
+    if (!file_make_dirs(path, 0700, err))
+        return false;
+    snprintf(path, sizeof path, "%s/planner/grammar.json", c->pack);
+    if (!file_write(path, farm_grammar_json, strlen(farm_grammar_json), err))
+        return false;
+    snprintf(path, sizeof path, "%s/shotline.json", c->pack);
+    return file_write(path, shotline_json, strlen(shotline_json), err);
+}
+
+void coordinator_open(struct world *w)
+{
+    struct coordinator *c = &w->coordinator;
+    struct error err = { 0 };
+
+    c->planner = xcalloc(1, sizeof *c->planner);
+    c->planner->w = w;
+    c->turn_at_ms = INT64_MAX;
+    if (!write_pack(c, &err))
+        world_break(w, "%s", err.text);
+    bool calm = w->calm;
+    w->calm = true; /* its first start is undisturbed */
+    if (!*w->broken)
+        start(w, 0, 0, NULL);
+    w->calm = calm;
+}
+
+void coordinator_close(struct world *w)
+{
+    struct coordinator *c = &w->coordinator;
+    struct error err;
+
+    if (c->up)
+        farm_close(&c->farm);
+    c->dead = true;
+    store_close(&c->store);
+    planner_forget(c->planner);
+    free(c->planner);
+    file_remove_tree(c->dir, &err);
+}

@@ -1,0 +1,601 @@
+/* oracle - what the farm promised, watched from outside: every message that leaves it, every result that it commits,
+ * and what is left after each death. What must come out of a campaign is worked out by hand, in order, with nothing
+ * going wrong.
+ *
+ * The functions named __wrap_X stand between the farm's own files and X (see CMakeLists.txt: -Wl,--wrap). Here they
+ * only watch; the bugs that plants put in are in plants.c. */
+#include "tests/sim/world.h"
+
+#include "common/base/log.h"
+#include "common/wire/codec.h"
+#include "coordinator/compile.h"
+#include "coordinator/intake.h"
+#include "coordinator/manifest.h"
+#include "coordinator/plan.h"
+#include "proto/client.pb-c.h"
+#include "proto/worker.pb-c.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#define fail_msg(...) (fprintf(stderr, __VA_ARGS__), abort())
+#include "tests/unit/farm_plan.h"
+
+#define HISTORY 16
+
+/* A task as its leases tell. */
+struct leased {
+    uint32_t attempt, worker;
+    uint32_t history[HISTORY]; /* worker + 1 of attempt % HISTORY */
+};
+
+/* The result of a key. */
+struct commit {
+    struct digest key;
+    uint64_t task;
+    bool done, lost; /* lost: stored outputs were taken away, so it may be made again */
+};
+
+struct expected_video {
+    struct digest manifest;
+    bool poisoned;
+    uint32_t tasks;
+};
+
+struct expected {
+    uint8_t token[16];
+    uint64_t id; /* as the farm told; 0: not yet */
+    bool cancelled;
+    struct expected_video *videos;
+    uint32_t video_count;
+};
+
+struct oracle {
+    struct grammar *grammar;
+    struct pack_defaults pack;
+    struct pack_listing listing;
+    struct key_context keys;
+
+    struct leased *leased; /* by id */
+    size_t leased_room;
+    struct index commits; /* by the key's first bytes */
+    struct commit **commit_list;
+    size_t commit_count, commit_room;
+    struct commit *pending[512]; /* of this turn */
+    size_t pending_count;
+    const void *reading; /* the message that the farm works on */
+    size_t reading_size;
+    uint32_t reading_worker;
+
+    struct expected *expected;
+    size_t expected_count, expected_room;
+    uint64_t leases, done, cached, failed, cancelled_tasks, tasks, videos, videos_failed, superseded, audits;
+};
+
+static uint64_t mark(const struct digest *d)
+{
+    uint64_t v;
+
+    memcpy(&v, d->bytes, sizeof v);
+    return v;
+}
+
+/* ---- what must come out ---- */
+
+static void make_by_hand(struct world *w, struct video *v, struct expected_video *to)
+{
+    struct oracle *o = w->oracle;
+    struct plan plan = { 0 };
+    struct error err = { 0 };
+
+    if (v->given_plan) {
+        v->plan_text = xstrdup(v->given_plan);
+    } else {
+        struct str text = { 0 };
+
+        farm_roll_plan(o->grammar, intake_members(v->campaign), v->campaign->cast_count, v->duration_ms,
+                       digest_of(v->prompt, strlen(v->prompt)).bytes[0], &text);
+        v->plan_text = text.data;
+    }
+    if (!plan_parse(&plan, v->plan_text, strlen(v->plan_text), o->grammar, v->duration_ms, &err)) {
+        world_break(w, "the simulator's own plan: %s", err.text);
+        return;
+    }
+    v->plan_digest = plan_digest(&plan);
+    if (!compile_video(v, &(struct compile_input){ .pack = &o->pack, .grammar = o->grammar, .plan = &plan }, &err))
+        world_break(w, "the simulator's own plan: %s", err.text);
+    plan_free(&plan);
+    to->tasks = v->task_count;
+    for (uint32_t i = 0; i < v->task_count; i++) { /* in topological order */
+        struct task *t = &v->tasks[i];
+
+        for (uint32_t k = 0; k < t->input_count; k++)
+            if (t->inputs[k].output) {
+                t->inputs[k].blob = *task_find_output(&v->tasks[t->inputs[k].from], t->inputs[k].output);
+                t->inputs[k].known = true;
+            }
+        t->key = task_key(t, &o->keys);
+        to->poisoned = to->poisoned || task_poisoned(&t->key, t->kind);
+        for (enum output_name n = OUTPUT_EMBEDDING; n <= OUTPUT_VIDEO; n++) {
+            char text[128];
+
+            if (!output_required(t->kind, t->role, n))
+                continue;
+            output_of(&t->key, output_text(n), text, sizeof text);
+            t->outputs[t->output_count++] = (struct task_output){
+                .name = n, .blob = { .digest = digest_of(text, strlen(text)), .bytes = (int64_t)strlen(text) }
+            };
+        }
+        t->state = TASK_DONE;
+    }
+    v->tasks_open = 0;
+    if (v->task_count)
+        v->file = *task_find_output(&v->tasks[v->task_count - 1], OUTPUT_VIDEO);
+    char *text = manifest_write(
+        &(struct manifest_input){ .video = v, .keys = &o->keys, .pack = &o->pack, .listing = &o->listing }, &err);
+    if (text)
+        to->manifest = digest_of(text, strlen(text));
+    else
+        world_break(w, "the simulator's own manifest: %s", err.text);
+    free(text);
+}
+
+void oracle_expect(struct world *w, const void *campaign, size_t size)
+{
+    struct oracle *o = w->oracle;
+    struct arena arena = { 0 };
+    struct error err = { 0 };
+
+    if (!o->grammar) { /* with the first campaign: the farm has written its pack by now */
+        o->grammar = farm_grammar();
+        if (!pack_defaults_load(&o->pack, w->coordinator.pack, &err) ||
+            !pack_list(&o->listing, w->coordinator.pack, &err))
+            world_break(w, "%s", err.text);
+        o->keys = w->coordinator.farm.ledger.keys;
+    }
+    const Shotline__Campaign *m = codec_unpack(&shotline__campaign__descriptor, campaign, size, &arena, &err);
+    struct campaign *c = m ? intake_campaign(&(struct intake){ .grammar = o->grammar }, m, &err) : NULL;
+    arena_free(&arena);
+    if (!c) {
+        world_break(w, "the simulator's own campaign: %s", err.text);
+        return;
+    }
+    if (o->expected_count == o->expected_room) {
+        o->expected_room = o->expected_room ? 2 * o->expected_room : 16;
+        o->expected = xrealloc(o->expected, o->expected_room * sizeof *o->expected);
+    }
+    struct expected *e = &o->expected[o->expected_count++];
+    *e = (struct expected){ .videos = xcalloc(c->video_count, sizeof *e->videos), .video_count = c->video_count };
+    memcpy(e->token, c->token, sizeof e->token);
+    for (uint32_t i = 0; i < c->video_count && !*w->broken; i++) {
+        make_by_hand(w, &c->videos[i], &e->videos[i]);
+        video_drop_graph(&c->videos[i]);
+    }
+    campaign_free(&c);
+}
+
+static struct expected *expected_of(struct oracle *o, const uint8_t token[16])
+{
+    for (size_t i = 0; i < o->expected_count; i++)
+        if (!memcmp(o->expected[i].token, token, 16))
+            return &o->expected[i];
+    return NULL;
+}
+
+void oracle_cancelled(struct world *w, const uint8_t token[16])
+{
+    expected_of(w->oracle, token)->cancelled = true;
+}
+
+/* ---- what leaves the farm ---- */
+
+static void lease_sent(struct world *w, uint32_t worker, const Shotline__Lease *lease)
+{
+    struct oracle *o = w->oracle;
+
+    if (lease->task >= o->leased_room) {
+        size_t room = 2 * lease->task + 1024;
+
+        o->leased = xrealloc(o->leased, room * sizeof *o->leased);
+        memset(o->leased + o->leased_room, 0, (room - o->leased_room) * sizeof *o->leased);
+        o->leased_room = room;
+    }
+    struct leased *l = &o->leased[lease->task];
+    o->leases++;
+    world_trace(w, lease->task, lease->attempt);
+    if (lease->attempt < l->attempt)
+        world_break(w, "task %" PRIu64 ": attempt %" PRIu32 " was leased after attempt %" PRIu32, lease->task,
+                    lease->attempt, l->attempt);
+    if (lease->attempt == l->attempt && l->worker != worker)
+        world_break(w, "task %" PRIu64 ": attempt %" PRIu32 " was leased to w%" PRIu32 " and to w%" PRIu32, lease->task,
+                    lease->attempt, l->worker, worker);
+    l->attempt = lease->attempt;
+    l->worker = worker;
+    l->history[lease->attempt % HISTORY] = worker + 1;
+}
+
+/* The token of a campaign that the farm has, and whether it has it under one id only. */
+static void submitted_sent(struct world *w, uint64_t id)
+{
+    const struct campaign *c = ledger_campaign(&w->coordinator.farm.ledger, (struct campaign_id){ id });
+    struct expected *e = c ? expected_of(w->oracle, c->token) : NULL;
+
+    if (!e) {
+        world_break(w, "campaign %" PRIu64 " was accepted and is not there", id);
+        return;
+    }
+    if (e->id && e->id != id)
+        world_break(w, "one token was accepted twice: campaigns %" PRIu64 " and %" PRIu64, e->id, id);
+    e->id = id;
+}
+
+void oracle_sent(struct world *w, bool client, uint32_t who, const void *data, size_t size)
+{
+    struct arena arena = { 0 };
+    struct error err;
+
+    if (client) {
+        const Shotline__FromFarm *m = codec_unpack(&shotline__from_farm__descriptor, data, size, &arena, &err);
+
+        if (m && m->submitted)
+            submitted_sent(w, m->submitted->campaign);
+    } else {
+        const Shotline__ToWorker *m = codec_unpack(&shotline__to_worker__descriptor, data, size, &arena, &err);
+
+        if (m && m->lease)
+            lease_sent(w, who, m->lease);
+        if (m && m->ack && m->ack->verdict == SHOTLINE__REPORT_VERDICT__REPORT_SUPERSEDED)
+            w->oracle->superseded++;
+    }
+    arena_free(&arena);
+}
+
+/* ---- what is committed ---- */
+
+void oracle_read(struct world *w, uint32_t worker, const void *data, size_t size)
+{
+    w->oracle->reading = data;
+    w->oracle->reading_size = size;
+    w->oracle->reading_worker = worker;
+}
+
+/* No result is taken past a lease that somebody else has, nor of an attempt that its sender never had. */
+static void check_fence(struct world *w, const struct digest *key, const Shotline__WorkerDone *d)
+{
+    const struct oracle *o = w->oracle;
+    const struct task *t = ledger_task(&w->coordinator.farm.ledger, (struct task_id){ d->task });
+    const struct leased *l = d->task < o->leased_room ? &o->leased[d->task] : NULL;
+
+    if (!t || !l || !digest_equal(&t->key, key))
+        world_break(w, "a result was taken for task %" PRIu64 ", which was never leased, or under another key",
+                    d->task);
+    else if (d->attempt > l->attempt || l->history[d->attempt % HISTORY] != o->reading_worker + 1)
+        world_break(w, "task %" PRIu64 ": attempt %" PRIu32 " of w%" PRIu32 " was taken, and was never leased to it",
+                    d->task, d->attempt, o->reading_worker);
+    else if (t->state == TASK_RUNNING && d->attempt != t->attempt.v)
+        world_break(w,
+                    "task %" PRIu64 ": attempt %" PRIu32 " of w%" PRIu32 " was taken while attempt %" PRIu32
+                    " has the lease",
+                    d->task, d->attempt, o->reading_worker, t->attempt.v);
+}
+
+static struct commit *commit_of(struct oracle *o, const struct digest *key)
+{
+    struct commit *c = index_get(&o->commits, mark(key));
+
+    if (c)
+        return c;
+    c = xcalloc(1, sizeof *c);
+    c->key = *key;
+    index_put(&o->commits, mark(key), c);
+    if (o->commit_count == o->commit_room) {
+        o->commit_room = o->commit_room ? 2 * o->commit_room : 1024;
+        o->commit_list = xrealloc(o->commit_list, o->commit_room * sizeof(struct commit *));
+    }
+    return o->commit_list[o->commit_count++] = c;
+}
+
+bool __real_store_put_result(struct store *s, const struct digest *key, const struct task_output *outputs,
+                             uint32_t count, struct error *err);
+bool __wrap_store_put_result(struct store *s, const struct digest *key, const struct task_output *outputs,
+                             uint32_t count, struct error *err);
+bool __wrap_store_put_result(struct store *s, const struct digest *key, const struct task_output *outputs,
+                             uint32_t count, struct error *err)
+{
+    struct oracle *o = world->oracle;
+    struct commit *c = commit_of(o, key);
+    struct arena arena = { 0 };
+    struct error fault;
+    const Shotline__ToCoordinator *m =
+        codec_unpack(&shotline__to_coordinator__descriptor, o->reading, o->reading_size, &arena, &fault);
+
+    if (!m || !m->done)
+        world_break(world, "a result was stored without a report");
+    else
+        check_fence(world, key, m->done);
+    if (c->done && !c->lost)
+        world_break(world, "task %" PRIu64 ": its result was committed already, for task %" PRIu64,
+                    m && m->done ? m->done->task : 0, c->task);
+    c->task = m && m->done ? m->done->task : 0;
+    for (uint32_t i = 0; i < count; i++) {
+        char text[128];
+
+        output_of(key, output_text(outputs[i].name), text, sizeof text);
+        const struct digest d = digest_of(text, strlen(text));
+        if (!digest_equal(&d, &outputs[i].blob.digest))
+            world_break(world, "task %" PRIu64 ": output %s has another digest than its key says", c->task,
+                        output_text(outputs[i].name));
+    }
+    arena_free(&arena);
+    if (o->pending_count == sizeof o->pending / sizeof *o->pending)
+        world_break(world, "more than %zu results in one turn", o->pending_count);
+    else
+        o->pending[o->pending_count++] = c;
+    return __real_store_put_result(s, key, outputs, count, err);
+}
+
+void oracle_saved(struct world *w, bool durable)
+{
+    struct oracle *o = w->oracle;
+
+    log_debug("sim.saved", "durable=%d results=%zu", durable, o->pending_count);
+    if (!durable) /* whether they are there is seen when the farm is back */
+        return;
+    for (size_t i = 0; i < o->pending_count; i++) {
+        o->pending[i]->done = true;
+        o->pending[i]->lost = false;
+        o->done++;
+    }
+    o->pending_count = 0;
+}
+
+void oracle_key_lost(struct world *w, const struct digest *key)
+{
+    struct commit *c = index_get(&w->oracle->commits, mark(key));
+
+    if (c)
+        c->lost = true;
+}
+
+uint64_t oracle_commits(const struct world *w)
+{
+    return w->oracle->done;
+}
+
+/* ---- what is left after a death ---- */
+
+void oracle_restarted(struct world *w)
+{
+    struct oracle *o = w->oracle;
+    struct farm *f = &w->coordinator.farm;
+    struct task_output outputs[TASK_MAX_OUTPUTS];
+
+    for (size_t i = 0; i < o->pending_count; i++)
+        if (!o->pending[i]->done && store_find_result(f->store, &o->pending[i]->key, outputs)) {
+            o->pending[i]->done = true;
+            o->done++;
+        }
+    o->pending_count = 0;
+    for (size_t i = 0; i < o->commit_count; i++) {
+        const struct commit *c = o->commit_list[i];
+        const struct task *t = ledger_task(&f->ledger, (struct task_id){ c->task });
+
+        if (c->done && !c->lost && (!t || (t->state != TASK_DONE && !work_ended(t->video->state))))
+            world_break(w, "task %" PRIu64 ": its result was committed, and after a restart it is %s", c->task,
+                        t ? task_state_name(t->state) : "unknown");
+    }
+    for (size_t id = 1; id < o->leased_room; id++) {
+        const struct task *t = o->leased[id].attempt ? ledger_task(&f->ledger, (struct task_id){ id }) : NULL;
+
+        if (o->leased[id].attempt && (!t || t->attempt.v < o->leased[id].attempt))
+            world_break(w, "task %zu: attempt %" PRIu32 " was leased, and after a restart the last one is %" PRIu32, id,
+                        o->leased[id].attempt, t ? t->attempt.v : 0);
+    }
+    for (size_t i = 0; i < o->expected_count; i++) {
+        const struct campaign *c = ledger_campaign_by_token(&f->ledger, o->expected[i].token);
+
+        if (o->expected[i].id && (!c || c->id.v != o->expected[i].id))
+            world_break(w, "campaign %" PRIu64 " was accepted, and after a restart it is not there", o->expected[i].id);
+    }
+}
+
+/* ---- whether the farm's books agree with themselves ---- */
+
+static bool twin_speaks(const struct ledger *l, const struct task *t)
+{
+    for (const struct task *o = ledger_twin(l, &t->key, NULL); o; o = ledger_twin(l, &t->key, o))
+        if (o != t && (o->state == TASK_RUNNING || o->queue_place))
+            return true;
+    return false;
+}
+
+static void audit_task(struct world *w, const struct task *t)
+{
+    const struct ledger *l = &w->coordinator.farm.ledger;
+    const struct fleet *fleet = &w->coordinator.farm.fleet;
+    const struct campaign *c = t->video->campaign;
+    uint32_t missing = 0;
+
+    for (uint32_t k = 0; k < t->input_count; k++)
+        missing += !t->inputs[k].known;
+    if (missing != t->inputs_missing)
+        world_break(w, "task %" PRIu64 ": %" PRIu32 " inputs are missing, it counts %" PRIu32, t->id.v, missing,
+                    t->inputs_missing);
+    if (t->queue_place && (t->queue_place > c->queue_count || c->queue[t->queue_place - 1] != t))
+        world_break(w, "task %" PRIu64 ": it is not where it says in its queue", t->id.v);
+    if (t->queue_place && t->state != TASK_READY)
+        world_break(w, "task %" PRIu64 ": queued while %s", t->id.v, task_state_name(t->state));
+    if (work_ended(t->video->state)) {
+        if (!task_ended(t->state))
+            world_break(w, "task %" PRIu64 ": %s in a video that has ended", t->id.v, task_state_name(t->state));
+        return;
+    }
+    if (t->state == TASK_WAITING && !missing)
+        world_break(w, "task %" PRIu64 ": it waits, and nothing is missing", t->id.v);
+    if (t->state == TASK_READY && !t->queue_place && !twin_speaks(l, t))
+        world_break(w, "task %" PRIu64 ": ready, not queued, and nobody else makes it", t->id.v);
+    if (t->state == TASK_RUNNING) {
+        const struct worker *at = fleet_worker(fleet, t->worker);
+
+        if (!at || !worker_runs(at, t->id))
+            world_break(w, "task %" PRIu64 ": running, and its worker's list does not have it", t->id.v);
+    }
+    if (t->state == TASK_DONE && !t->output_count)
+        world_break(w, "task %" PRIu64 ": done without outputs", t->id.v);
+}
+
+void oracle_audit(struct world *w)
+{
+    const struct ledger *l = &w->coordinator.farm.ledger;
+    const struct fleet *fleet = &w->coordinator.farm.fleet;
+
+    w->oracle->audits++;
+    for (size_t i = 0; i < l->campaign_count; i++) {
+        const struct campaign *c = l->campaigns[i];
+        uint32_t running = 0;
+
+        for (uint32_t k = 0; k < c->video_count; k++) {
+            const struct video *v = &c->videos[k];
+            uint32_t open = 0;
+
+            for (uint32_t n = 0; n < v->task_count; n++) {
+                audit_task(w, &v->tasks[n]);
+                open += v->tasks[n].state != TASK_DONE;
+                running += v->tasks[n].state == TASK_RUNNING;
+            }
+            if (open != v->tasks_open)
+                world_break(w, "video %" PRIu64 ": %" PRIu32 " tasks are open, it counts %" PRIu32, v->id.v, open,
+                            v->tasks_open);
+        }
+        if (running != c->running)
+            world_break(w, "campaign %" PRIu64 ": %" PRIu32 " tasks run, it counts %" PRIu32, c->id.v, running,
+                        c->running);
+    }
+    for (size_t i = 0; i < fleet->count; i++)
+        for (uint32_t k = 0; k < fleet->workers[i]->running_count; k++) {
+            const struct task *t = ledger_task(l, fleet->workers[i]->running[k]);
+
+            if (!t || t->state != TASK_RUNNING || t->worker.v != fleet->workers[i]->id.v)
+                world_break(w, "worker %" PRIu64 ": task %" PRIu64 " is in its list and is not its own",
+                            fleet->workers[i]->id.v, fleet->workers[i]->running[k].v);
+        }
+}
+
+/* ---- how it ended ---- */
+
+/* A video may fail only for what really happened to one of its tasks. */
+static void check_failed(struct world *w, const struct video *v, const struct expected_video *e)
+{
+    const struct oracle *o = w->oracle;
+    uint64_t id = 0;
+
+    if (e->poisoned)
+        return;
+    w->oracle->videos_failed++;
+    if (sscanf(v->reason, "task %" SCNu64, &id) != 1 || id >= o->leased_room || o->leased[id].attempt < 3)
+        world_break(w, "video %" PRIu64 " failed, and nothing explains it: %s", v->id.v, v->reason);
+}
+
+static void check_video(struct world *w, const struct expected *e, const struct video *v)
+{
+    const struct expected_video *want = &e->videos[v->number - 1];
+    struct oracle *o = w->oracle;
+
+    o->videos++;
+    if (!work_ended(v->state)) {
+        world_break(w, "video %" PRIu64 " of a campaign that ended is %s", v->id.v, work_state_name(v->state));
+    } else if (v->state == WORK_FAILED) {
+        check_failed(w, v, want);
+    } else if (v->state == WORK_CANCELLED) {
+        if (!e->cancelled)
+            world_break(w, "video %" PRIu64 " was cancelled, and nobody asked for it", v->id.v);
+    } else if (want->poisoned) {
+        world_break(w, "video %" PRIu64 " is done, and one of its tasks cannot be", v->id.v);
+    } else if (!digest_equal(&v->manifest.digest, &want->manifest)) {
+        world_break(w, "video %" PRIu64 ": its manifest differs from the one made without faults", v->id.v);
+    }
+    for (uint32_t i = 0; i < v->task_count; i++) {
+        const struct task *t = &v->tasks[i];
+
+        o->tasks++;
+        o->cached += t->state == TASK_DONE && t->cached;
+        o->failed += t->state == TASK_FAILED;
+        o->cancelled_tasks += t->state == TASK_CANCELLED;
+        if (!task_ended(t->state))
+            world_break(w, "task %" PRIu64 " was lost: %s", t->id.v, task_state_name(t->state));
+        else if (v->state == WORK_DONE && t->state != TASK_DONE)
+            world_break(w, "task %" PRIu64 " is %s in a video that is done", t->id.v, task_state_name(t->state));
+    }
+}
+
+void oracle_end(struct world *w)
+{
+    struct oracle *o = w->oracle;
+    const struct ledger *l = &w->coordinator.farm.ledger;
+
+    if (!w->coordinator.up) {
+        world_break(w, "the coordinator is not back");
+        return;
+    }
+    oracle_audit(w);
+    if (workers_reports(w))
+        world_break(w, "%" PRIu64 " results are still in outboxes", workers_reports(w));
+    for (size_t i = 0; i < o->expected_count; i++) {
+        const struct expected *e = &o->expected[i];
+        const struct campaign *c = ledger_campaign(l, (struct campaign_id){ e->id });
+
+        if (!c || !work_ended(c->state)) {
+            world_break(w, "campaign %" PRIu64 " ended for its client and is %s", e->id,
+                        c ? work_state_name(c->state) : "unknown");
+            return;
+        }
+        for (uint32_t k = 0; k < c->video_count; k++)
+            check_video(w, e, &c->videos[k]);
+    }
+    if (l->campaign_count != o->expected_count)
+        world_break(w, "%zu campaigns were submitted, the farm has %zu", o->expected_count, l->campaign_count);
+    if (w->coordinator.most_out > 65536)
+        world_break(w, "%zu messages were held at once", w->coordinator.most_out);
+}
+
+uint64_t oracle_tasks(const struct world *w)
+{
+    return w->oracle->tasks;
+}
+
+void oracle_print(const struct world *w)
+{
+    const struct oracle *o = w->oracle;
+
+    printf("  %" PRIu64 " tasks in %" PRIu64 " videos ended: %" PRIu64 " by work, %" PRIu64
+           " by the same work, %" PRIu64 " failed, %" PRIu64 " cancelled\n",
+           o->tasks, o->videos, o->tasks - o->cached - o->failed - o->cancelled_tasks, o->cached, o->failed,
+           o->cancelled_tasks);
+    printf("  %" PRIu64 " leases, %" PRIu64 " commits, %" PRIu64 " reports superseded, %" PRIu64
+           " videos failed by faults, %" PRIu64 " audits\n",
+           o->leases, o->done, o->superseded, o->videos_failed, o->audits);
+}
+
+void oracle_open(struct world *w)
+{
+    w->oracle = xcalloc(1, sizeof *w->oracle);
+}
+
+void oracle_close(struct world *w)
+{
+    struct oracle *o = w->oracle;
+
+    for (size_t i = 0; i < o->commit_count; i++)
+        free(o->commit_list[i]);
+    for (size_t i = 0; i < o->expected_count; i++)
+        free(o->expected[i].videos);
+    free(o->commit_list);
+    free(o->expected);
+    free(o->leased);
+    index_free(&o->commits);
+    grammar_close(&o->grammar);
+    pack_listing_free(&o->listing);
+    free(o);
+    w->oracle = NULL;
+}

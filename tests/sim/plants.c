@@ -1,0 +1,68 @@
+/* plants - bugs on purpose, between the farm's own files and the functions that they call (-Wl,--wrap): the farm's code
+ * itself knows nothing of them. A simulator that does not find them proves nothing. */
+#include "tests/sim/world.h"
+
+#include "coordinator/lifecycle.h"
+
+/* Every so many calls goes wrong. */
+static bool strikes(enum plant p, uint32_t every)
+{
+    return world && world->set.plant == p && dice_u64(&world->luck) % every == 0;
+}
+
+enum report __real_task_judge(const struct task *t, struct worker_id worker, struct attempt a);
+enum report __wrap_task_judge(const struct task *t, struct worker_id worker, struct attempt a);
+enum report __wrap_task_judge(const struct task *t, struct worker_id worker, struct attempt a)
+{
+    if (strikes(PLANT_NO_FENCE, 1) && (t->state == TASK_RUNNING || t->state == TASK_READY))
+        return REPORT_CURRENT;
+    return __real_task_judge(t, worker, a);
+}
+
+bool __real_store_save(struct store *s, struct ledger *l, struct fleet *f, struct error *err);
+bool __wrap_store_save(struct store *s, struct ledger *l, struct fleet *f, struct error *err);
+bool __wrap_store_save(struct store *s, struct ledger *l, struct fleet *f, struct error *err)
+{
+    struct farm *farm = &world->coordinator.farm;
+
+    if (strikes(PLANT_EARLY_REPLY, 1)) {
+        for (size_t i = 0; i < farm->out_count; i++)
+            endpoint_send(farm->out[i].to, &farm->out[i].peer, farm->out[i].bytes.data, farm->out[i].bytes.size);
+        farm->out_count = 0;
+    }
+    bool ok = __real_store_save(s, l, f, err);
+    oracle_saved(world, ok && !world->coordinator.dead);
+    return ok;
+}
+
+void __real_ledger_touch_task(struct ledger *l, struct task *t);
+void __wrap_ledger_touch_task(struct ledger *l, struct task *t);
+void __wrap_ledger_touch_task(struct ledger *l, struct task *t)
+{
+    if (!strikes(PLANT_LOST_RECORD, 50))
+        __real_ledger_touch_task(l, t);
+}
+
+void __real_queue_push(struct task *t);
+void __wrap_queue_push(struct task *t);
+void __wrap_queue_push(struct task *t)
+{
+    if (!strikes(PLANT_FORGOTTEN, 200))
+        __real_queue_push(t);
+}
+
+struct campaign *__real_ledger_campaign_by_token(const struct ledger *l, const uint8_t token[16]);
+struct campaign *__wrap_ledger_campaign_by_token(const struct ledger *l, const uint8_t token[16]);
+struct campaign *__wrap_ledger_campaign_by_token(const struct ledger *l, const uint8_t token[16])
+{
+    return strikes(PLANT_TOKEN, 2) ? NULL : __real_ledger_campaign_by_token(l, token);
+}
+
+void __real_task_lease(struct ledger *l, struct task *t, struct worker_id worker, int64_t now_ms, int64_t lease_ms);
+void __wrap_task_lease(struct ledger *l, struct task *t, struct worker_id worker, int64_t now_ms, int64_t lease_ms);
+void __wrap_task_lease(struct ledger *l, struct task *t, struct worker_id worker, int64_t now_ms, int64_t lease_ms)
+{
+    if (t->attempt.v && strikes(PLANT_SAME_ATTEMPT, 2))
+        t->attempt.v--;
+    __real_task_lease(l, t, worker, now_ms, lease_ms);
+}
