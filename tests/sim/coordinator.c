@@ -197,24 +197,31 @@ static void start(struct world *w, uint32_t who, uint64_t token, void *data)
 
 static bool write_pack(struct coordinator *c, struct error *err)
 {
-    static const char shotline_json[] =
-        "{\"name\":\"dice\",\"width\":64,\"height\":32,\"fps\":8,\"steps\":8,\"guidance_scale\":2.5,"
-        "\"handoff_step\":4,\"window\":5,\"overlap\":2,\"longest_shot\":9,\"references\":1,"
-        "\"reference_suffix\":\", on white\",\"max_sequence_length\":32,\"negative_prompt\":\"blurred\"}";
+    static const char *const files[][2] = {
+        { "shotline.json",
+          "{\"name\":\"dice\",\"width\":64,\"height\":32,\"fps\":8,\"steps\":8,\"guidance_scale\":2.5,"
+          "\"handoff_step\":4,\"window\":5,\"overlap\":2,\"longest_shot\":9,\"references\":1,"
+          "\"reference_suffix\":\", on white\",\"max_sequence_length\":32,\"negative_prompt\":\"blurred\"}" },
+        { "planner/grammar.json", farm_grammar_json },
+        { "vae/config.json", farm_vae_json },
+    };
     char path[160];
 
     strcpy(c->dir, "/tmp/shotline-sim-XXXXXX");
     if (!mkdtemp(c->dir))
         return error_set(err, ERROR_IO, "%s: no folder", c->dir);
     snprintf(c->pack, sizeof c->pack, "%s/pack", c->dir);
-    snprintf(path, sizeof path, "%s/planner", c->pack);
-    if (!file_make_dirs(path, 0700, err))
-        return false;
-    snprintf(path, sizeof path, "%s/planner/grammar.json", c->pack);
-    if (!file_write(path, farm_grammar_json, strlen(farm_grammar_json), err))
-        return false;
-    snprintf(path, sizeof path, "%s/shotline.json", c->pack);
-    return file_write(path, shotline_json, strlen(shotline_json), err);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        snprintf(path, sizeof path, "%s/%s", c->pack, files[i][0]);
+        char *slash = strrchr(path, '/');
+        *slash = '\0';
+        if (!file_make_dirs(path, 0700, err))
+            return false;
+        *slash = '/';
+        if (!file_write(path, files[i][1], strlen(files[i][1]), err))
+            return false;
+    }
+    return true;
 }
 
 void coordinator_open(struct world *w)

@@ -183,6 +183,13 @@ static void finish(struct world *w, uint32_t who, uint64_t token, void *data)
     } else if (fault_strikes(w, FAULT_TASK, 5000)) {
         agent_failed(m->agent, SHOTLINE__FAILURE_CLASS__FAILURE_WORKER, "the disk is full", own_ms(m));
     } else {
+        /* The real runner sends its outputs first; a farm that lost some of them asks for them again. */
+        for (size_t i = 0; w->coordinator.up && dice_u64(&w->luck) % 8 && i < r->count; i++) {
+            char text[128];
+
+            output_of(&r->key, r->outputs[i].name, text, sizeof text);
+            blobs_upload(w, &r->outputs[i].digest, text);
+        }
         outbox_keep(m, r);
         agent_done(m->agent, r, own_ms(m));
     }
