@@ -53,12 +53,17 @@ bool schedule_may_run(const struct worker *w, const struct task *t, int64_t now_
     return w->alive && schedule_suits(w, t) && !standing_aside_until_ms(t->video->campaign, w->id, now_ms);
 }
 
-/* Whether anybody could run it, now or when set-aside and absent ones are back. */
+/* Whether anybody could run it, now or when set-aside and absent ones are back. How much memory a worker has that was
+ * not heard since the restart will be seen. */
 static bool has_hope(const struct fleet *f, const struct task *t, int64_t now_ms)
 {
-    for (size_t i = 0; i < f->count; i++)
-        if (schedule_suits(f->workers[i], t) && worker_counted_on(f, f->workers[i], now_ms))
+    for (size_t i = 0; i < f->count; i++) {
+        const struct worker *w = f->workers[i];
+
+        if ((w->alive || w->heard_ms ? schedule_suits(w, t) : !task_failed_on(t, w->id)) &&
+            worker_counted_on(f, w, now_ms))
             return true;
+    }
     return false;
 }
 

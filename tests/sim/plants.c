@@ -10,13 +10,13 @@ static bool strikes(enum plant p, uint32_t every)
     return world && world->set.plant == p && dice_u64(&world->luck) % every == 0;
 }
 
-enum report __real_task_judge(const struct task *t, struct worker_id worker, struct attempt a);
-enum report __wrap_task_judge(const struct task *t, struct worker_id worker, struct attempt a);
-enum report __wrap_task_judge(const struct task *t, struct worker_id worker, struct attempt a)
+enum report __real_task_judge(const struct task *t, struct worker_id worker, struct attempt a, enum claim claim);
+enum report __wrap_task_judge(const struct task *t, struct worker_id worker, struct attempt a, enum claim claim);
+enum report __wrap_task_judge(const struct task *t, struct worker_id worker, struct attempt a, enum claim claim)
 {
     if (strikes(PLANT_NO_FENCE, 1) && (t->state == TASK_RUNNING || t->state == TASK_READY))
         return REPORT_CURRENT;
-    return __real_task_judge(t, worker, a);
+    return __real_task_judge(t, worker, a, claim);
 }
 
 bool __real_store_save(struct store *s, struct ledger *l, struct fleet *f, struct error *err);
