@@ -24,7 +24,8 @@ static const char builtin[] =
     "follows\",\"handheld\":\"handheld camera\"},"
     "\"transition\":{\"cut\":\"\",\"dissolve\":\"\",\"fade\":\"\"}}";
 
-#define LARGEST_FILE (1 << 20)
+#define LARGEST_FILE  (1 << 20)
+#define LONGEST_ALIAS 16
 
 const char *shot_field_name(enum shot_field f)
 {
@@ -294,11 +295,35 @@ static void read_times(struct json_reader *r, struct grammar *g, const json_t *j
                   g->shortest_ms, g->longest_ms);
 }
 
+/* An alias stands in the prompt and in the plan, so it is an id; each must be found again among the others. */
+static void read_alias(struct json_reader *r, struct grammar *g, const json_t *list)
+{
+    if (!list || r->failed)
+        return;
+    if (!json_is_array(list) || json_array_size(list) < (size_t)g->max_cast) {
+        json_fail(r, "alias", "expected a list of at least %d words, one for each member of a cast", g->max_cast);
+        return;
+    }
+    g->alias = arena_array(&g->arena, const char *, json_array_size(list));
+    for (; g->alias_count < json_array_size(list); g->alias_count++) {
+        const char *word = json_string_value(json_array_get(list, g->alias_count));
+        if (!word || strlen(word) < 2 || strlen(word) > LONGEST_ALIAS || !plan_id_ok(word)) {
+            json_fail(r, "alias", "entry %zu is not 2 to %d letters, digits, - or _", g->alias_count + 1,
+                      LONGEST_ALIAS);
+            return;
+        }
+        for (size_t i = 0; i < g->alias_count; i++)
+            if (strstr(g->alias[i], word) || strstr(word, g->alias[i]))
+                json_fail(r, "alias", "\"%s\" and \"%s\" cannot be told apart", g->alias[i], word);
+        g->alias[g->alias_count] = arena_strdup(&g->arena, word);
+    }
+}
+
 static void read_grammar(struct json_reader *r, struct grammar *g, const json_t *json, int64_t longest_ms)
 {
     static const char *const keys[] = { "shortest_ms", "unit_ms", "longest_ms", "max_cast", "max_actors",
                                         "phrases",     "actions", "place",      "light",    "size",
-                                        "angle",       "camera",  "transition", NULL };
+                                        "angle",       "camera",  "transition", "alias",    NULL };
 
     if (!json_is_object(json)) {
         json_fail(r, "grammar", "expected an object");
@@ -308,6 +333,7 @@ static void read_grammar(struct json_reader *r, struct grammar *g, const json_t 
     read_times(r, g, json, longest_ms);
     g->max_cast = (int)json_int(r, json, "max_cast", 1, PLAN_MAX_CAST);
     g->max_actors = (int)json_int(r, json, "max_actors", 1, PLAN_MAX_ACTORS);
+    read_alias(r, g, json_object_get(json, "alias"));
     read_kinds(r, g, json);
     for (int f = 0; f < FIELD_COUNT; f++)
         read_vocabulary(r, g, shot_field_name(f), json_object_get(json, shot_field_name(f)), &g->fields[f]);

@@ -2,7 +2,8 @@
  * valid plan.
  *
  * The walk is a sequence of pieces: literal text that must come, and choices between strings of which none begins
- * another. Whoever answers the choices (a language model, a test's dice) ends with a valid plan whose durations add up.
+ * another. Whoever answers the choices (a language model, a test's dice) ends with a valid plan whose durations add up,
+ * that shows everybody who must be shown (as far as there is time) and opens each scene with its widest shot.
  * packs/README.md is the contract. Pure. */
 #ifndef SHOTLINE_COORDINATOR_GRAMMAR_H
 #define SHOTLINE_COORDINATOR_GRAMMAR_H
@@ -50,6 +51,8 @@ struct grammar {
     struct arena arena;
     int64_t shortest_ms, unit_ms, longest_ms;
     int max_cast, max_actors;
+    size_t alias_count; /* 0, or at least max_cast */
+    const char **alias; /* what the model calls the members that the campaign names, in their order */
     size_t kind_count;
     struct cast_kind *kinds;
     struct vocabulary fields[FIELD_COUNT];
@@ -75,8 +78,9 @@ void seconds_append(struct str *to, int64_t ms);
 
 /* ---- the walk ---- */
 
-struct given_member { /* named by the campaign: comes first, as it is */
+struct given_member { /* given by the campaign: comes first, as it is */
     const char *id, *kind, *phrase;
+    bool named; /* the prompt speaks of it: it must be shown. (New members must be shown in any case.) */
 };
 
 enum piece_kind {

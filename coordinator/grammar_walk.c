@@ -43,7 +43,8 @@ struct grammar_walk {
     bool text; /* a free text is due */
 
     struct walk_member members[PLAN_MAX_CAST];
-    size_t member_count;
+    bool owed[PLAN_MAX_CAST]; /* must be shown, and has not been */
+    size_t member_count, owed_count;
     size_t part; /* STEP_PHRASE */
     bool eaten;  /* an option already brought the next literal's first character */
 
@@ -51,9 +52,12 @@ struct grammar_walk {
     int scene;
     bool same_scene;
     enum shot_field field;
+    size_t opening_size;          /* of the scene's first shot: an index of the field's values */
+    size_t first_value;           /* of the open field: what comes before it is not offered */
     char *place_and_light[2];     /* of the scene */
     int cast_left[PLAN_MAX_CAST]; /* members that have not entered this shot */
     int cast_left_count, actors;
+    int candidates[PLAN_MAX_CAST]; /* indices of cast_left that may enter now */
     int64_t left_ms, lasts_ms;
     int64_t *durations;
 };
@@ -92,16 +96,39 @@ static void choose_more(struct grammar_walk *w)
     add_option(w, "", ',');
 }
 
-static void choose_word(struct grammar_walk *w, const struct vocabulary *v)
+static void choose_word(struct grammar_walk *w, const struct vocabulary *v, size_t first)
 {
+    w->first_value = first;
     if (v->text) {
         w->text = true;
         return;
     }
     begin_options(w, v->count);
-    for (size_t i = 0; i < v->count; i++)
+    for (size_t i = first; i < v->count; i++)
         add_option(w, v->values[i], '"');
     end_options(w);
+}
+
+/* ---- who is still to be shown ---- */
+
+static void owe(struct grammar_walk *w, size_t member)
+{
+    w->owed[member] = true;
+    w->owed_count++;
+}
+
+/* How many members can enter in `left_ms` of shots. */
+static size_t rooms(const struct grammar_walk *w, int64_t left_ms)
+{
+    int64_t shots = left_ms <= 0 ? 0 : left_ms < w->g->shortest_ms ? 1 : left_ms / w->g->shortest_ms;
+
+    return (size_t)shots * (size_t)w->g->max_actors;
+}
+
+/* How many can enter after this shot, which takes at least the shortest time. */
+static size_t later_rooms(const struct grammar_walk *w)
+{
+    return rooms(w, w->left_ms) - (size_t)w->g->max_actors;
 }
 
 /* ---- cast ---- */
@@ -116,6 +143,8 @@ static void open_cast(struct grammar_walk *w)
         str_append(&w->literal, "\"}");
         str_copy(w->members[i].id, sizeof w->members[i].id, m->id);
         w->members[i].kind = grammar_kind(w->g, m->kind);
+        if (m->named)
+            owe(w, i);
     }
     w->member_count = w->given_count;
     w->step = w->member_count > 0 ? STEP_CAST_MORE : STEP_KIND;
@@ -123,7 +152,7 @@ static void open_cast(struct grammar_walk *w)
 
 static void more_cast(struct grammar_walk *w)
 {
-    if (w->member_count < (size_t)w->g->max_cast) {
+    if (w->member_count < (size_t)w->g->max_cast && w->owed_count < rooms(w, w->left_ms)) {
         choose_more(w);
         return;
     }
@@ -175,7 +204,7 @@ static void walk_phrase(struct grammar_walk *w)
         w->eaten = false;
     }
     str_append(&w->literal, w->eaten ? "}" : "\"}");
-    w->member_count++;
+    owe(w, w->member_count++);
     w->step = STEP_CAST_MORE;
 }
 
@@ -218,33 +247,55 @@ static void choose_field(struct grammar_walk *w)
         w->field++;
         return;
     }
-    choose_word(w, &w->g->fields[w->field]);
+    /* the values of size begin with the widest, and so does a scene */
+    choose_word(w, &w->g->fields[w->field], w->same_scene && w->field == FIELD_SIZE ? w->opening_size : 0);
 }
 
+/* Where no place would be left for those who must be shown, one of them enters. */
 static void choose_actor(struct grammar_walk *w)
 {
+    size_t others = later_rooms(w) + (size_t)(w->g->max_actors - w->actors - 1);
+    bool only_owed = false;
+
+    for (int i = 0; i < w->cast_left_count; i++)
+        only_owed |= w->owed_count > others && w->owed[w->cast_left[i]];
     str_append(&w->literal, "{\"cast\":\"");
     begin_options(w, (size_t)w->cast_left_count);
-    for (int i = 0; i < w->cast_left_count; i++)
+    for (int i = 0; i < w->cast_left_count; i++) {
+        if (only_owed && !w->owed[w->cast_left[i]])
+            continue;
+        w->candidates[w->option_count] = i;
         add_option(w, w->members[w->cast_left[i]].id, '"');
+    }
     end_options(w);
 }
 
 static void more_actors(struct grammar_walk *w)
 {
+    bool full = w->cast_left_count == 0 || w->actors == w->g->max_actors;
+
     str_append_char(&w->literal, '}');
-    if (w->cast_left_count > 0 && w->actors < w->g->max_actors) {
+    if (full) {
+        str_append_char(&w->literal, ']');
+        w->step = STEP_DURATION;
+    } else if (w->owed_count > later_rooms(w)) {
+        str_append_char(&w->literal, ',');
+        w->step = STEP_ACTOR;
+    } else {
         choose_more(w);
-        return;
     }
-    str_append_char(&w->literal, ']');
-    w->step = STEP_DURATION;
 }
 
 static void choose_duration(struct grammar_walk *w)
 {
-    size_t count = grammar_durations(w->g, w->left_ms, w->durations);
+    size_t all = grammar_durations(w->g, w->left_ms, w->durations), count = 0;
     struct str text = { 0 };
+
+    /* lengths that leave shots for those who must be shown; the shortest when none does */
+    for (size_t i = 0; i < all; i++)
+        if (rooms(w, w->left_ms - w->durations[i]) >= w->owed_count)
+            w->durations[count++] = w->durations[i];
+    count += count == 0;
 
     str_append(&w->literal, ",\"duration\":");
     begin_options(w, count);
@@ -261,7 +312,7 @@ static void choose_transition(struct grammar_walk *w)
 {
     str_append(&w->literal, "\"transition\":\"");
     if (w->lasts_ms < w->left_ms) {
-        choose_word(w, &w->g->fields[FIELD_TRANSITION]);
+        choose_word(w, &w->g->fields[FIELD_TRANSITION], 0);
         return;
     }
     str_append(&w->literal, "cut\"");
@@ -318,7 +369,7 @@ static void run_step(struct grammar_walk *w)
     case STEP_ACTION: {
         const struct walk_member *m = &w->members[w->cast_left[w->cast_left_count]];
         str_printf(&w->literal, ",\"enters\":%d,\"action\":\"", w->actors);
-        choose_word(w, &m->kind->actions);
+        choose_word(w, &m->kind->actions, 0);
         break;
     }
     case STEP_ACTOR_MORE:
@@ -338,15 +389,17 @@ static void run_step(struct grammar_walk *w)
     }
 }
 
-/* Takes member `option` out of those left, keeping it right behind them for STEP_ACTION. */
-static void enter_actor(struct grammar_walk *w, size_t option)
+/* Takes the candidate out of those left, keeping it right behind them for STEP_ACTION. */
+static void enter_actor(struct grammar_walk *w, int index)
 {
-    int member = w->cast_left[option];
-    int behind = w->cast_left_count - 1 - (int)option;
+    int member = w->cast_left[index];
+    int behind = w->cast_left_count - 1 - index;
 
-    memmove(&w->cast_left[option], &w->cast_left[option + 1], (size_t)behind * sizeof *w->cast_left);
+    memmove(&w->cast_left[index], &w->cast_left[index + 1], (size_t)behind * sizeof *w->cast_left);
     w->cast_left[--w->cast_left_count] = member;
     w->actors++;
+    w->owed_count -= w->owed[member];
+    w->owed[member] = false;
 }
 
 static void keep_field(struct grammar_walk *w, const char *value)
@@ -384,10 +437,13 @@ static void answered(struct grammar_walk *w, size_t option)
         w->step = STEP_FIELD;
         break;
     case STEP_FIELD:
+        option += w->first_value;
+        if (w->field == FIELD_SIZE && !w->same_scene)
+            w->opening_size = option;
         keep_field(w, w->g->fields[w->field].values[option]);
         break;
     case STEP_ACTOR:
-        enter_actor(w, option);
+        enter_actor(w, w->candidates[option]);
         w->step = STEP_ACTION;
         break;
     case STEP_ACTION:

@@ -4,6 +4,7 @@
 #include "common/nn/lm.h"
 #include "common/nn/sample.h"
 #include "common/nn/tokenizer.h"
+#include "coordinator/names.h"
 #include "coordinator/plan.h"
 
 #include <stdlib.h>
@@ -190,6 +191,8 @@ const struct grammar *planner_grammar(const struct planner *p)
 struct run {
     struct planner *p;
     const struct plan_request *request;
+    struct given_member *cast; /* the request's, as the model knows it */
+    struct str prompt;         /* likewise */
     struct sampler sampler;
     struct token_ids waiting; /* decided, and not yet fed: literals go in one feed with what was chosen before them */
     struct str *plan;
@@ -204,14 +207,25 @@ static bool encode(struct run *r, const char *text, size_t size, struct token_id
 /* What a person wrote must not end the message it stands in. */
 static void append_words(struct str *to, const char *text)
 {
-    struct str clean = { 0 };
-
-    prompt_clean(text, &clean);
-    for (size_t i = 0; i < clean.size; i++) {
-        str_append_char(to, clean.data[i]);
-        if (clean.data[i] == '<' && clean.data[i + 1] == '|')
+    for (; *text; text++) {
+        str_append_char(to, *text);
+        if (text[0] == '<' && text[1] == '|')
             str_append_char(to, ' ');
     }
+}
+
+/* The prompt and the cast in the words of the model. */
+static void read_names(struct run *r)
+{
+    const struct grammar *g = r->p->grammar;
+    const struct plan_request *q = r->request;
+    const char *const *alias = g->alias_count > 0 ? g->alias : NULL;
+    struct str clean = { 0 };
+
+    prompt_clean(q->prompt, &clean);
+    names_read(str_text(&clean), alias, r->cast, q->cast_count, &r->prompt);
+    for (size_t i = 0; alias && i < q->cast_count; i++)
+        r->cast[i].id = alias[i];
     str_free(&clean);
 }
 
@@ -220,7 +234,7 @@ static bool check_prompt(struct run *r)
     struct token_ids ids = { 0 };
     struct str text = { 0 };
 
-    append_words(&text, r->request->prompt);
+    append_words(&text, str_text(&r->prompt));
     bool ok = encode(r, str_text(&text), text.size, &ids);
     if (ok && ids.count > PLANNER_MAX_PROMPT)
         ok = error_set(r->err, ERROR_USAGE, "the prompt has %zu tokens; the planner reads at most %d", ids.count,
@@ -252,6 +266,18 @@ static bool tell_system(struct run *r)
     return ok;
 }
 
+static void append_phrase(const struct run *r, const char *phrase, struct str *to)
+{
+    const struct grammar *g = r->p->grammar;
+    struct str clean = { 0 }, parted = { 0 };
+
+    prompt_clean(phrase, &clean);
+    names_part(str_text(&clean), g->alias, g->alias_count, &parted);
+    append_words(to, str_text(&parted));
+    str_free(&clean);
+    str_free(&parted);
+}
+
 static bool begin(struct run *r)
 {
     const struct plan_request *q = r->request;
@@ -260,12 +286,12 @@ static bool begin(struct run *r)
     if (!check_prompt(r) || !tell_system(r))
         return false;
     str_append(&chat, "<|im_start|>user\n");
-    append_words(&chat, q->prompt);
+    append_words(&chat, str_text(&r->prompt));
     str_append(&chat, "\nseconds: ");
     seconds_append(&chat, q->duration_ms);
     for (size_t i = 0; i < q->cast_count; i++) {
-        str_printf(&chat, "\ncast: %s = %s: ", q->cast[i].id, q->cast[i].kind);
-        append_words(&chat, q->cast[i].phrase);
+        str_printf(&chat, "\ncast: %s = %s: ", r->cast[i].id, r->cast[i].kind);
+        append_phrase(r, r->cast[i].phrase, &chat);
     }
     str_append(&chat, "<|im_end|>\n<|im_start|>assistant\n");
     if (r->p->told && tokenizer_find(r->p->tokenizer, "<think>") >= 0)
@@ -403,27 +429,62 @@ static bool walk_grammar(struct run *r, struct grammar_walk *walk)
     }
 }
 
+static bool is_given(const struct plan_request *q, const char *id)
+{
+    for (size_t i = 0; i < q->cast_count; i++)
+        if (strcmp(q->cast[i].id, id) == 0)
+            return true;
+    return false;
+}
+
+/* From the model's names to the campaign's; the new members take the letters that are free. */
+static void rename_members(struct plan *plan, const struct plan_request *q)
+{
+    char letter[2] = "A";
+
+    for (size_t i = 0; i < plan->member_count; i++) {
+        if (i < q->cast_count) {
+            plan->members[i].id = q->cast[i].id;
+            continue;
+        }
+        while (is_given(q, letter))
+            letter[0]++; /* at most PLAN_MAX_CAST - 1 letters are given */
+        plan->members[i].id = arena_strdup(&plan->arena, letter);
+        letter[0]++;
+    }
+}
+
 bool planner_plan(struct planner *p, const struct plan_request *q, struct str *plan, struct error *err)
 {
     struct str text = { 0 };
-    struct run r = {
-        .p = p, .request = q, .sampler = { .seed = q->seed, .temperature = q->temperature }, .plan = &text, .err = err
-    };
-    struct grammar_walk *walk = grammar_walk_new(p->grammar, q->cast, q->cast_count, q->duration_ms, err);
+    struct run r = { .p = p,
+                     .request = q,
+                     .cast = xcalloc(q->cast_count + 1, sizeof *r.cast),
+                     .sampler = { .seed = q->seed, .temperature = q->temperature },
+                     .plan = &text,
+                     .err = err };
     struct plan checked;
 
-    if (!walk)
-        return false;
-    bool ok = begin(&r) && walk_grammar(&r, walk);
+    for (size_t i = 0; i < q->cast_count; i++)
+        r.cast[i] = q->cast[i];
+    struct grammar_walk *walk = grammar_walk_new(p->grammar, r.cast, q->cast_count, q->duration_ms, err);
+    bool ok = walk != NULL;
+    if (ok) {
+        read_names(&r); /* the walk has seen that the campaign's own names are fit; it begins with the model's */
+        ok = begin(&r) && walk_grammar(&r, walk);
+    }
     if (ok && !plan_parse(&checked, text.data, text.size, p->grammar, q->duration_ms, err)) {
         err->kind = ERROR_INTERNAL;
         ok = error_wrap(err, "the planner's own plan");
     } else if (ok) {
+        rename_members(&checked, q);
+        plan_write(&checked, plan);
         plan_free(&checked);
-        str_append_bytes(plan, text.data, text.size);
     }
     grammar_walk_free(&walk);
     token_ids_free(&r.waiting);
+    str_free(&r.prompt);
     str_free(&text);
+    free(r.cast);
     return ok;
 }

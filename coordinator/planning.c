@@ -22,7 +22,7 @@ static struct digest plan_key(const struct farm *f, const struct video *v)
     struct hash h;
 
     hash_begin(&h);
-    hash_text(&h, "shotline plan 1");
+    hash_text(&h, "shotline plan 2");
     hash_digest(&h, &f->ledger.keys.pack);
     hash_u64(&h, KERNEL_SET_VERSION);
     hash_text(&h, v->prompt);

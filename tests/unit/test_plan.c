@@ -114,8 +114,8 @@ static void expect_valid(const struct grammar *g, const struct given_member *giv
     str_free(&again);
 }
 
-static const struct given_member two[] = { { "mia", "character", "a red round monster" },
-                                           { "A", "product", "the \"best\" cup \\o/" } };
+static const struct given_member two[] = { { "mia", "character", "a red round monster", false },
+                                           { "A", "product", "the \"best\" cup \\o/", false } };
 
 static void every_walk_is_a_valid_plan(void **state)
 {
@@ -131,6 +131,87 @@ static void every_walk_is_a_valid_plan(void **state)
     }
     grammar_close(&g);
     grammar_close(&free_text);
+}
+
+/* How many members are in no shot that have to be: those who are named, and all new ones. */
+static int unseen(const struct plan *p, const struct given_member *given, size_t given_count)
+{
+    int count = 0;
+
+    for (size_t m = 0; m < p->member_count; m++) {
+        bool seen = m < given_count && !given[m].named;
+        for (size_t s = 0; s < p->shot_count; s++)
+            for (int a = 0; a < p->shots[s].actor_count; a++)
+                seen |= p->shots[s].actors[a].member == (int)m;
+        count += !seen;
+    }
+    return count;
+}
+
+/* Wherever there is time for them, in plans of dice: those whom the prompt names, and new members. */
+static void everybody_who_must_be_is_shown(void **state)
+{
+    static const int64_t lengths[] = { 1000, 1500, 2000, 2700, 3000, 4000, 6500, 20000 };
+    const struct given_member cast[] = { { "mia", "character", "x", true },
+                                         { "leo", "character", "y", false },
+                                         { "cup", "product", "z", true } };
+    int not_needed = 0;
+    (void)state;
+    struct grammar *g = must_parse(small);
+
+    for (int actors = 1; actors <= 2; actors++) {
+        g->max_actors = actors;
+        for (uint64_t seed = 0; seed < 2000; seed++) {
+            int64_t length = lengths[seed % 8];
+            size_t given = seed / 8 % 4;
+            struct str text = { 0 };
+            struct error err = { 0 };
+            struct plan p;
+            roll_plan(g, cast, given, length, seed, &text);
+            if (!plan_parse(&p, text.data, text.size, g, length, &err))
+                fail_msg("seed %llu: %s", (unsigned long long)seed, err.text);
+            int late = given == 3 && actors == 1 && length < 2000; /* two are named, and there is room for one shot */
+            assert_int_equal(unseen(&p, cast, given), late);
+            for (size_t s = 0; s < p.shot_count; s++)
+                for (int a = 0; a < p.shots[s].actor_count; a++)
+                    not_needed += given > 1 && p.shots[s].actors[a].member == 1;
+            plan_free(&p);
+            str_free(&text);
+        }
+    }
+    assert_true(not_needed > 100); /* who is not named may still play */
+    grammar_close(&g);
+}
+
+/* The values of size are listed from the widest on. */
+static void a_scene_opens_with_its_widest_shot(void **state)
+{
+    int medium_openings = 0, closer = 0;
+    (void)state;
+    struct grammar *g = must_parse(small);
+
+    for (uint64_t seed = 0; seed < 500; seed++) {
+        struct str text = { 0 };
+        struct error err = { 0 };
+        struct plan p;
+        roll_plan(g, NULL, 0, 12000, seed, &text);
+        assert_true(plan_parse(&p, text.data, text.size, g, 12000, &err));
+        const char *opening = "";
+        for (size_t s = 0; s < p.shot_count; s++) {
+            const char *size = p.shots[s].fields[FIELD_SIZE];
+            if (s == 0 || p.shots[s].scene != p.shots[s - 1].scene) {
+                opening = size;
+                medium_openings += strcmp(size, "medium") == 0;
+                continue;
+            }
+            assert_false(strcmp(opening, "medium") == 0 && strcmp(size, "wide") == 0);
+            closer += strcmp(size, opening) != 0;
+        }
+        plan_free(&p);
+        str_free(&text);
+    }
+    assert_true(medium_openings > 100 && closer > 100);
+    grammar_close(&g);
 }
 
 /* Every length to the millisecond, the ones shorter than the shortest shot too. */
@@ -354,10 +435,10 @@ static void given_members_are_checked(void **state)
         size_t count;
         const char *named;
     } cases[] = {
-        { { { "a b", "character", "x" } }, 1, "a b" },
-        { { { "mia", "ghost", "x" } }, 1, "ghost" },
-        { { { "mia", "character", "" } }, 1, "phrase" },
-        { { { "mia", "character", "x" }, { "mia", "product", "y" } }, 2, "twice" },
+        { { { "a b", "character", "x", false } }, 1, "a b" },
+        { { { "mia", "ghost", "x", false } }, 1, "ghost" },
+        { { { "mia", "character", "", false } }, 1, "phrase" },
+        { { { "mia", "character", "x", false }, { "mia", "product", "y", false } }, 2, "twice" },
     };
     (void)state;
     struct grammar *g = must_parse(small);
@@ -393,6 +474,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_walk_is_a_valid_plan),
+        cmocka_unit_test(everybody_who_must_be_is_shown),
+        cmocka_unit_test(a_scene_opens_with_its_widest_shot),
         cmocka_unit_test(durations_add_up_for_every_length),
         cmocka_unit_test(prompts_follow_the_contract),
         cmocka_unit_test(digest_does_not_depend_on_layout),

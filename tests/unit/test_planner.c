@@ -90,7 +90,7 @@ static void must_plan(struct planner *p, const struct plan_request *r, struct st
     plan_free(&plan);
 }
 
-static const struct given_member mia[] = { { "mia", "character", "a \"very\" red monster" } };
+static const struct given_member mia[] = { { "mia", "character", "a \"very\" red monster", false } };
 
 static void any_prompt_gives_a_valid_plan(void **state)
 {
@@ -188,10 +188,11 @@ static void requests_that_cannot_be_planned_are_refused(void **state)
     (void)state;
     struct exec *x = exec_open_ref();
     struct planner *p = must_open(folder, x);
-    const struct given_member ghost = { "g", "ghost", "x" };
-    const struct given_member four[] = {
-        { "a", "product", "x" }, { "b", "product", "x" }, { "c", "product", "x" }, { "d", "product", "x" }
-    };
+    const struct given_member ghost = { "g", "ghost", "x", false };
+    const struct given_member four[] = { { "a", "product", "x", false },
+                                         { "b", "product", "x", false },
+                                         { "c", "product", "x", false },
+                                         { "d", "product", "x", false } };
     atomic_bool cancel = true;
     struct str lengthy = { 0 };
 

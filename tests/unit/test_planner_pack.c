@@ -139,7 +139,7 @@ static void weights_know_and_grammar_does_not(void **state)
 /* A given cast comes first and is who plays; the length is what was asked. */
 static void given_cast_plays(void **state)
 {
-    static const struct given_member mia[] = { { "mia", "character", "a green tall monster with a crown" } };
+    static const struct given_member mia[] = { { "mia", "character", "a green tall monster with a crown", false } };
     struct exec *x = exec_open_ref();
     struct error err = { 0 };
     struct planner *p = planner_open(PLANNER, x, 0, &err);

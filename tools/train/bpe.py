@@ -1,7 +1,7 @@
 """bpe - the planner's tokenizer: a small byte-level BPE in the layout of Qwen's tokenizer.json, trained here.
 
-Only ASCII text is trained on; at run time other text falls apart into bytes. The pattern below is Qwen2's, written for
-ASCII with Python's own regular expressions.
+Only ASCII text is trained on; at run time other text falls apart into bytes. Capitals are made small: they say nothing here.
+The pattern below is Qwen2's, written for ASCII with Python's own regular expressions.
 """
 import collections
 import functools
@@ -30,25 +30,35 @@ def spell(word):
     return "".join(byte_letters()[b] for b in word.encode())
 
 
+def unspell(name):
+    """The text of a token's name; of a special one the name itself."""
+    letters = {c: b for b, c in byte_letters().items()}
+    return bytes(letters[c] for c in name).decode(errors="replace") if all(c in letters for c in name) else name
+
+
 def train(texts, merges):
     """The list of merges (pairs of strings) that shorten the texts most."""
-    counts = collections.Counter(spell(w) for t in texts for w in ASCII.findall(t))
-    words = [[list(w), n] for w, n in counts.items()]
-    out = []
+    counts = collections.Counter(spell(w) for t in texts for w in ASCII.findall(t.lower()))
+    words = [[list(w), n] for w, n in sorted(counts.items())]
+    pairs, places, out = collections.Counter(), collections.defaultdict(set), []
+
+    def count(index, sign):
+        letters, n = words[index]
+        for pair in zip(letters, letters[1:]):
+            pairs[pair] += sign * n
+            places[pair].add(index)
+    for index in range(len(words)):
+        count(index, 1)
     for _ in range(merges):
-        pairs = collections.Counter()
-        for letters, n in words:
-            for pair in zip(letters, letters[1:]):
-                pairs[pair] += n
-        if not pairs:
-            break
-        best = max(pairs, key=lambda p: (pairs[p], p))
-        if pairs[best] < 2:
+        best = max(pairs, key=lambda p: (pairs[p], p), default=None)
+        if best is None or pairs[best] < 2:
             break
         out.append(best)
-        for word in words:
-            if best[0] in word[0]:
-                word[0] = merge(word[0], best)
+        for index in places.pop(best):
+            count(index, -1)
+            words[index][0] = merge(words[index][0], best)
+            count(index, 1)
+        del pairs[best]
     return out
 
 
@@ -97,7 +107,7 @@ class Bpe:
             if part in self.special:
                 ids.append(self.special[part])
             else:
-                for w in ASCII.findall(part):
+                for w in ASCII.findall(part.lower()):
                     ids += self.word(w)
         return ids
 
@@ -105,12 +115,27 @@ class Bpe:
     def load(path, fixed):
         return Bpe(json.load(open(path)), fixed)
 
+    @staticmethod
+    def read(path):
+        """From a tokenizer.json that tokenizer_json() made."""
+        t = json.load(open(path))
+        return Bpe([m.split(" ") for m in t["model"]["merges"]], [a["content"] for a in t["added_tokens"] if a["content"] not in SPECIAL])
+
+    def names(self):
+        """All tokens in the order of their ids."""
+        return list(self.vocab) + list(self.special)
+
+    def named(self, name):
+        """A token's id; None: there is none."""
+        return self.vocab.get(name, self.special.get(name))
+
     def tokenizer_json(self):
         byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}
         split = {"type": "Split", "pattern": {"Regex": PATTERN}, "behavior": "Isolated", "invert": False}
         added = [{"id": i, "content": s, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": s in SPECIAL}
                  for s, i in self.special.items()]
-        return {"version": "1.0", "truncation": None, "padding": None, "added_tokens": added, "normalizer": {"type": "NFC"},
+        return {"version": "1.0", "truncation": None, "padding": None, "added_tokens": added,
+                "normalizer": {"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Lowercase"}]},
                 "pre_tokenizer": {"type": "Sequence", "pretokenizers": [split, byte_level]}, "post_processor": byte_level, "decoder": byte_level,
                 "model": {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": "", "end_of_word_suffix": "",
                           "fuse_unk": False, "byte_fallback": False, "ignore_merges": False, "vocab": self.vocab,

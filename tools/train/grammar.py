@@ -7,6 +7,7 @@ import string
 from world import cast, clip
 
 
+ALIAS = ["_1", "_2", "_3"]              # what the planner calls those whom a campaign names
 DRAWN_AS = {"jumping": "waving"}        # the planner knows jumping; this painter cannot draw it and lets the figure wave
 
 
@@ -14,7 +15,7 @@ def grammar_json():
     """The vocabulary of this world's plans, as planner/grammar.json has it."""
     colours = list(cast.COLOURS)
     hats = ["" if h == "none" else " with a " + h for h in cast.HATS]
-    return {"shortest_ms": 1000, "unit_ms": 500, "longest_ms": 4000, "max_cast": 3, "max_actors": 1,
+    return {"shortest_ms": 1000, "unit_ms": 500, "longest_ms": 4000, "max_cast": 3, "max_actors": 1, "alias": ALIAS,
             "phrases": {"character": [["a "], colours, [" "], cast.BODIES, [" monster"], hats],
                         "product": [["a "], colours, [" "], cast.PRODUCTS]},
             "actions": {"character": {a: DRAWN_AS.get(a, a) for a in cast.ACTIONS}, "product": {"on display": "on display"}},
@@ -63,73 +64,101 @@ def _member(g, id_):
     return kind
 
 
-def _cast(g, given):
-    """The cast: given members [(id, kind, phrase)] first. Returns [(id, kind)]."""
-    members = []
+def _rooms(g, left_ms):
+    """How many shots fit in what is left."""
+    return 0 if left_ms <= 0 else max(1, left_ms // g["shortest_ms"])
+
+
+def _cast(g, given, total_ms):
+    """The cast: given members [(id, kind, phrase, named)] first. Returns [(id, kind)] and the ids that must be shown: those
+    that the prompt names, and all new ones."""
+    members, owed = [], []
     yield "literal", '{"cast":['
-    for i, (id_, kind, phrase) in enumerate(given):
+    for i, (id_, kind, phrase, named) in enumerate(given):
         yield "literal", ("," if i else "") + '{"id":"%s","kind":"%s","phrase":"%s"}' % (id_, kind, phrase)
         members.append((id_, kind))
+        owed += [id_] if named else []
     while True:
         if members:
-            if len(members) >= g["max_cast"]:
+            if len(members) >= g["max_cast"] or len(owed) >= _rooms(g, total_ms) * g["max_actors"]:
                 yield "literal", "]"
-                return members
+                return members, owed
             if (yield "choice", ["]", ","]) == 0:
-                return members
+                return members, owed
         id_ = next(c for c in string.ascii_uppercase if c not in [m[0] for m in members])
         kind = yield from _member(g, id_)
         members.append((id_, kind))
+        owed.append(id_)
 
 
-def _shot(g, number, before, members, left_ms):
-    """One shot. before is (scene, place, light) of the last shot. Returns the new triple and the duration."""
-    yield "literal", '{"scene":'
-    scene = before[0] + (yield from _pick(["%d," % before[0], "%d," % (before[0] + 1)])) if before else 1
-    if not before:
-        yield "literal", "1,"
-    values = {}
-    for field, key in (("place", '"place":"'), ("light", ',"light":"')):
-        yield "literal", key
-        same = before and scene == before[0]
-        words = [before[1 if field == "place" else 2]] if same else list(g[field])
-        values[field] = words[(yield from _pick([w + '"' for w in words]))]
-    for field in ("size", "angle", "camera"):
-        yield "literal", ',"%s":"' % field
-        yield from _pick([w + '"' for w in g[field]])
+def _actors(g, members, owed, later):
+    """Who plays in a shot that `later` more can follow; takes those who enter out of owed."""
+    free, count, most = list(members), 0, g["max_actors"]
     yield "literal", ',"actors":['
-    free, count = list(members), 0
     while True:
         yield "literal", '{"cast":"'
-        id_, kind = free.pop((yield from _pick([m[0] + '"' for m in free])))
+        short = len(owed) > later * most + most - count - 1         # no place is left for anybody who is not owed
+        options = [m for m in free if m[0] in owed] if short and any(m[0] in owed for m in free) else free
+        id_, kind = options[(yield from _pick([m[0] + '"' for m in options]))]
+        free.remove((id_, kind))
+        if id_ in owed:
+            owed.remove(id_)
         count += 1
         yield "literal", ',"enters":%d,"action":"' % count
         yield from _pick([a + '"' for a in g["actions"][kind]])
         yield "literal", "}"
-        if not free or count >= g["max_actors"]:
+        if not free or count >= most:
             yield "literal", "]"
-            break
-        if (yield "choice", ["]", ","]) == 0:
-            break
+            return
+        if len(owed) > later * most:
+            yield "literal", ","
+        elif (yield "choice", ["]", ","]) == 0:
+            return
+
+
+def _lengths(g, left_ms, owed):
+    """The lengths that leave enough shots for those who are owed; the shortest one when none does."""
+    options = durations(g, left_ms)
+    return [d for d in options if _rooms(g, left_ms - d) * g["max_actors"] >= owed] or options[:1]
+
+
+def _shot(g, number, before, members, owed, left_ms):
+    """One shot. before is (scene, place, light, size of its first shot) of the last shot. Returns the new one and the duration."""
+    yield "literal", '{"scene":'
+    scene = before[0] + (yield from _pick(["%d," % before[0], "%d," % (before[0] + 1)])) if before else 1
+    if not before:
+        yield "literal", "1,"
+    values, same = {}, before and scene == before[0]
+    for field, key in (("place", '"place":"'), ("light", ',"light":"')):
+        yield "literal", key
+        words = [before[1 if field == "place" else 2]] if same else list(g[field])
+        values[field] = words[(yield from _pick([w + '"' for w in words]))]
+    for field in ("size", "angle", "camera"):
+        yield "literal", ',"%s":"' % field
+        words = list(g[field])
+        if field == "size" and same:                                # a scene opens with its widest shot
+            words = words[words.index(before[3]):]
+        values[field] = words[(yield from _pick([w + '"' for w in words]))]
+    yield from _actors(g, members, owed, _rooms(g, left_ms) - 1)
     yield "literal", ',"duration":'
-    times = durations(g, left_ms)
+    times = _lengths(g, left_ms, len(owed))
     lasts = times[(yield from _pick([seconds_text(t) + "," for t in times]))]
     yield "literal", '"transition":"'
     yield from _pick(['cut"'] if lasts == left_ms else [t + '"' for t in g["transition"]])
     yield "literal", ',"match":'
     yield from _pick(["%d}" % n for n in range(number)])
-    return (scene, values["place"], values["light"]), lasts
+    return (scene, values["place"], values["light"], before[3] if same else values["size"]), lasts
 
 
 def walk(g, given, total_ms):
-    """All pieces of a plan of total_ms; given: [(id, kind, phrase)]."""
-    members = yield from _cast(g, given)
+    """All pieces of a plan of total_ms; given: [(id, kind, phrase, named)]."""
+    members, owed = yield from _cast(g, given, total_ms)
     yield "literal", ',"shots":['
     before, left, number = None, total_ms, 1
     while left > 0:
         if before:
             yield "literal", ","
-        before, lasts = yield from _shot(g, number, before, members, left)
+        before, lasts = yield from _shot(g, number, before, members, owed, left)
         left -= lasts
         number += 1
     yield "literal", "]}"

@@ -10,15 +10,17 @@ import torch
 import torch.nn.functional as F
 from torch.autograd import Function
 
-SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "kernels.c")
 
-
-def _library():
-    """Builds kernels.c once per version of the source; None without a compiler."""
-    target = os.path.join(tempfile.gettempdir(), f"shotline-train-kernels-{os.getuid()}-{int(os.path.getmtime(SOURCE))}.so")
+def library(source):
+    """Builds a C file beside this one once per version of it; None without a compiler, or when PLAIN_KERNELS is set."""
+    if os.environ.get("PLAIN_KERNELS") is not None:
+        return None
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), source)
+    name = os.path.splitext(os.path.basename(source))[0]
+    target = os.path.join(tempfile.gettempdir(), f"shotline-train-{name}-{os.getuid()}-{int(os.path.getmtime(source))}.so")
     if not os.path.exists(target):
         fresh = f"{target}.{os.getpid()}"
-        command = ["gcc", "-O3", "-march=native", "-ffast-math", "-shared", "-fPIC", SOURCE, "-o", fresh, "-lm", "-lmvec"]
+        command = ["gcc", "-O3", "-march=native", "-mprefer-vector-width=512", "-ffast-math", "-shared", "-fPIC", source, "-o", fresh, "-lm", "-lmvec"]
         try:
             subprocess.run(command, check=True, capture_output=True)
         except (OSError, subprocess.CalledProcessError):
@@ -27,18 +29,18 @@ def _library():
     return ctypes.CDLL(target)
 
 
-LIBRARY = _library() if os.environ.get("PLAIN_KERNELS") is None else None
+LIBRARY = library("kernels.c")
 
 
 def fast(x):
     return LIBRARY is not None and x.dtype == torch.bfloat16 and x.device.type == "cpu"
 
 
-def call(name, *args):
-    """Calls a kernel: tensors become pointers, None a null pointer, ints longs, floats floats."""
+def call(name, *args, library=None):
+    """Calls a kernel (of kernels.c, when no other library is given): tensors become pointers, None a null pointer, ints longs, floats floats."""
     convert = lambda a: (ctypes.c_void_p(a.data_ptr()) if torch.is_tensor(a) else ctypes.c_void_p(None) if a is None
                          else ctypes.c_float(a) if isinstance(a, float) else ctypes.c_long(a))
-    getattr(LIBRARY, name)(*map(convert, args))
+    getattr(library or LIBRARY, name)(*map(convert, args))
 
 
 class Gelu(Function):
