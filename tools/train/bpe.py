@@ -7,6 +7,7 @@ import collections
 import functools
 import json
 import re
+from fold import fold, normalizers
 
 PATTERN = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
 ASCII = re.compile(PATTERN.replace(r"[^\r\n\p{L}\p{N}]", "[^\\r\\nA-Za-z0-9]").replace(r"[^\s\p{L}\p{N}]", "[^\\sA-Za-z0-9]")
@@ -38,7 +39,7 @@ def unspell(name):
 
 def train(texts, merges):
     """The list of merges (pairs of strings) that shorten the texts most."""
-    counts = collections.Counter(spell(w) for t in texts for w in ASCII.findall(t.lower()))
+    counts = collections.Counter(spell(w) for t in texts for w in ASCII.findall(fold(t.lower())))
     words = [[list(w), n] for w, n in sorted(counts.items())]
     pairs, places, out = collections.Counter(), collections.defaultdict(set), []
 
@@ -77,8 +78,8 @@ def merge(letters, pair):
 class Bpe:
     """merges make the vocabulary; `fixed` are strings that are one token each, wherever they stand."""
 
-    def __init__(self, merges, fixed):
-        self.merges, self.fixed = [tuple(m) for m in merges], list(fixed)
+    def __init__(self, merges, fixed, normalise=lambda text: fold(text.lower())):
+        self.normalise, self.merges, self.fixed = normalise, [tuple(m) for m in merges], list(fixed)
         self.rank = {m: i for i, m in enumerate(self.merges)}
         letters = sorted(byte_letters().values())
         names = letters + [a + b for a, b in self.merges]
@@ -107,7 +108,7 @@ class Bpe:
             if part in self.special:
                 ids.append(self.special[part])
             else:
-                for w in ASCII.findall(part.lower()):
+                for w in ASCII.findall(self.normalise(part)):
                     ids += self.word(w)
         return ids
 
@@ -117,9 +118,9 @@ class Bpe:
 
     @staticmethod
     def read(path):
-        """From a tokenizer.json that tokenizer_json() made."""
+        """The vocabulary of a tokenizer.json that tokenizer_json() made; it takes texts as they are."""
         t = json.load(open(path))
-        return Bpe([m.split(" ") for m in t["model"]["merges"]], [a["content"] for a in t["added_tokens"] if a["content"] not in SPECIAL])
+        return Bpe([m.split(" ") for m in t["model"]["merges"]], [a["content"] for a in t["added_tokens"] if a["content"] not in SPECIAL], lambda text: text)
 
     def names(self):
         """All tokens in the order of their ids."""
@@ -135,7 +136,7 @@ class Bpe:
         added = [{"id": i, "content": s, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": s in SPECIAL}
                  for s, i in self.special.items()]
         return {"version": "1.0", "truncation": None, "padding": None, "added_tokens": added,
-                "normalizer": {"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Lowercase"}]},
+                "normalizer": {"type": "Sequence", "normalizers": normalizers()},
                 "pre_tokenizer": {"type": "Sequence", "pretokenizers": [split, byte_level]}, "post_processor": byte_level, "decoder": byte_level,
                 "model": {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": "", "end_of_word_suffix": "",
                           "fuse_unk": False, "byte_fallback": False, "ignore_merges": False, "vocab": self.vocab,

@@ -7,7 +7,7 @@ import string
 from world import cast, clip
 
 
-ALIAS = ["_1", "_2", "_3"]              # what the planner calls those whom a campaign names
+ALIAS = ["bubu", "kiki", "toto"]              # what the planner calls those whom a campaign names
 DRAWN_AS = {"jumping": "waving"}        # the planner knows jumping; this painter cannot draw it and lets the figure wave
 
 

@@ -73,8 +73,7 @@ def figure_new(rng, product_odds):
     phrase = f"a {colour} {shape} monster" + ("" if hat == "none" else " with a " + hat)
     figure = {"kind": "character", "phrase": phrase, "words": " ".join(adjectives + [noun]) + tail, "noun": noun, "short": " ".join(adjectives[-1:] + [noun])}
     if chance(rng, .08):
-        figure["called"] = gibberish(rng)
-        figure["words"] += pick(rng, [" called ", " named ", ", "]) + figure["called"]
+        figure["words"] += pick(rng, [" called ", " named ", ", "]) + gibberish(rng)
     return figure
 
 
@@ -179,7 +178,7 @@ def name_of(f, rng, known, last):
         return pick(rng, ["a ", "a ", "a ", "the ", "our ", "one ", "", "this "]) + f["words"]
     if f is last and chance(rng, .5):
         return f["pronoun"]
-    return f["called"] if "called" in f and chance(rng, .7) else "the " + f["short" if f["shared"] or chance(rng, .3) else "noun"]
+    return "the " + f["short" if f["shared"] or chance(rng, .3) else "noun"]
 
 
 def where_of(scene, rng):

@@ -22,7 +22,7 @@ from tensors import tensors_read
 
 CHECKPOINT, MERGES = "planner.pt", "planner_merges.json"
 SYSTEM = "You turn a wish into a shot list."
-TOKENS_PER_BATCH, EASY_PAIRS = 4000, 20000
+TOKENS_PER_BATCH, EASY_PAIRS = 2500, 20000
 
 
 def chat(user):
@@ -38,7 +38,7 @@ def fixed_tokens(g):
     options = [w + '"' for field in ("place", "light", "size", "camera", "transition") for w in g[field]]
     options += [kind + '"' for kind in g["phrases"]] + [a + '"' for actions in g["actions"].values() for a in actions]
     times = [grammar.seconds_text(ms) + "," for ms in range(g["shortest_ms"], g["longest_ms"] + 1, g["unit_ms"])]
-    return literals + options + times + numbers + [i + '"' for i in ids] + g["alias"]
+    return literals + options + times + numbers + [i + '"' for i in ids]
 
 
 def tokenizer_make(work, g):
@@ -50,7 +50,7 @@ def tokenizer_make(work, g):
             user, given, total, plan = stories.pair_new(rng, g)
             texts.append(chat(re.sub("|".join(g["alias"]), "", user)).replace("<|im_start|>", "").replace("<|im_end|>", ""))
             texts += [text for text, _ in grammar.pieces_of(g, given, total, plan)]
-        json.dump(bpe_train(texts, 2400), open(path, "w"))
+        json.dump(bpe_train(texts, 900), open(path, "w"))
     return Bpe.load(path, fixed_tokens(g))
 
 
@@ -155,7 +155,7 @@ def train(work, minutes, begin):
     model = Qwen(bpe.size, CONFIG)
     if begin:
         begin_from(begin, bpe, model)
-    learner = Learner(model, is_matrix, device, muon_lr=.007 if begin else .01, adam_lr=2e-3, average=.99)
+    learner = Learner(model, is_matrix, device, muon_lr=.007 if begin else .01, adam_lr=2e-3, average=.985)
     path = f"{work}/{CHECKPOINT}"
     learner.load(path)
     source, began, before, saved, recent, progress = batches(bpe, g, learner.samples, 0 if begin else EASY_PAIRS), time.time(), learner.seconds, time.time(), [], 0.
