@@ -19,6 +19,10 @@ int cmd_cancel(int argc, char **argv);
 int cmd_workers(int argc, char **argv);
 int cmd_log(int argc, char **argv);
 int cmd_fsck(int argc, char **argv);
+int cmd_invite(int argc, char **argv);
+int cmd_join(int argc, char **argv);
+int cmd_keys(int argc, char **argv);
+int cmd_revoke(int argc, char **argv);
 
 /* Set by SIGINT, SIGTERM and SIGHUP: what runs ends soon and cleans up. */
 extern atomic_bool command_stop;
@@ -28,7 +32,9 @@ int command_fail(const struct error *err);
 
 /* The options of commands that speak to a farm that is already there. */
 struct farm_options {
-    const char *farm; /* NULL: $SHOTLINE_FARM, else a render that runs now, else the default address */
+    const char *farm; /* NULL: $SHOTLINE_FARM, else a render that runs now, else the default address, else the only
+                         farm that was joined */
+    const char *key;  /* file of a credential; NULL: $SHOTLINE_KEY, else what farms.h finds */
     double timeout_s;
     bool json;
 };
@@ -36,20 +42,25 @@ struct farm_options {
     {                                                                                                                  \
         .timeout_s = 10                                                                                                \
     }
-#define FARM_OPTIONS(o)                                                                                                \
-    { 'f',                                                                                                             \
-      "farm",                                                                                                          \
-      ARG_TEXT,                                                                                                        \
-      &(o).farm,                                                                                                       \
-      .value = "ADDRESS",                                                                                              \
-      .help = "ipc:///DIR or tcp://HOST:PORT [$SHOTLINE_FARM, else here]" },                                           \
-        { 't', "timeout", ARG_NUMBER, &(o).timeout_s, 0.1, 3600, "S", "wait so long for an answer [10]", NULL },       \
-    {                                                                                                                  \
-        0, "json", ARG_FLAG, &(o).json, .help = "one JSON object per line"                                             \
+#define FARM_OPTIONS(o)                                                                                                    \
+    { 'f',                                                                                                                 \
+      "farm",                                                                                                              \
+      ARG_TEXT,                                                                                                            \
+      &(o).farm,                                                                                                           \
+      .value = "ADDRESS",                                                                                                  \
+      .help = "ipc:///DIR or tcp://HOST:PORT [$SHOTLINE_FARM, else here]" },                                               \
+        { 0,        "key",           ARG_TEXT,                                                                             \
+          &(o).key, .value = "FILE", .help = "credential for a tcp:// farm [$SHOTLINE_KEY, else that of shotline join]" }, \
+        { 't', "timeout", ARG_NUMBER, &(o).timeout_s, 0.1, 3600, "S", "wait so long for an answer [10]", NULL },           \
+    {                                                                                                                      \
+        0, "json", ARG_FLAG, &(o).json, .help = "one JSON object per line"                                                 \
     }
 
 /* Connects; NULL with *err when nobody answers. */
 struct session *command_connect(const struct farm_options *o, struct error *err);
+
+/* "90s", "30m", "24h", "7d" in milliseconds. */
+bool command_duration(const char *text, uint64_t *ms, struct error *err);
 
 /* The number of a campaign among the operands. */
 bool command_campaign(const char *text, uint64_t *id, struct error *err);

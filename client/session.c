@@ -41,6 +41,8 @@ static bool farm_error(const Shotline__FarmError *e, struct error *err)
     case SHOTLINE__FARM_ERROR_KIND__FARM_BAD_REQUEST:
     case SHOTLINE__FARM_ERROR_KIND__FARM_NOT_FOUND:
         return error_set(err, ERROR_INPUT, "%s", e->text);
+    case SHOTLINE__FARM_ERROR_KIND__FARM_FORBIDDEN:
+        return error_set(err, ERROR_INPUT, "the farm refuses: %s", e->text);
     case SHOTLINE__FARM_ERROR_KIND__FARM_BUSY:
         return error_set(err, ERROR_UNREACHABLE, "the farm is busy: %s", e->text);
     default:

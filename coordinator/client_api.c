@@ -2,6 +2,8 @@
 
 #include "common/base/log.h"
 #include "common/wire/codec.h"
+#include "coordinator/admission.h"
+#include "coordinator/guard.h"
 #include "coordinator/inspect.h"
 #include "coordinator/intake.h"
 #include "coordinator/lifecycle.h"
@@ -19,6 +21,7 @@
 struct request {
     struct farm *f;
     const struct peer *peer;
+    const struct message *message; /* NULL for an answer that comes later */
     uint64_t sequence;
     int64_t now_ms;
     struct arena *arena;
@@ -76,6 +79,7 @@ static void on_submit(const struct request *r, const Shotline__SubmitRequest *s)
     }
     c->pack = f->ledger.keys.pack;
     c->created_ms = f->wall_ms;
+    c->owner = r->message->key;
     ledger_add(&f->ledger, c);
     char name[64];
     text_clean(name, sizeof name, c->name);
@@ -97,16 +101,19 @@ static void on_plan(const struct request *r, const Shotline__PlanRequest *p)
 {
     struct farm *f = r->f;
     struct plan_wait *wait = NULL;
+    size_t of_peer = 0;
     struct error fault;
 
     for (size_t i = 0; i < FARM_MAX_WAITING_PLANS; i++) {
         struct plan_wait *w = &f->plan_waits[i];
+        bool same_peer = memcmp(&w->peer, r->peer, sizeof w->peer) == 0;
 
         if (!w->job)
             wait = wait ? wait : w;
-        else if (w->sequence == r->sequence && w->peer.size == r->peer->size &&
-                 !memcmp(w->peer.id, r->peer->id, r->peer->size))
+        else if (w->sequence == r->sequence && same_peer)
             return; /* asked again while we work on it */
+        else
+            of_peer += same_peer || (!curve_is_none(&w->key) && curve_equal(&w->key, &r->message->key));
     }
     struct campaign *c = intake_video(&(struct intake){ .grammar = f->grammar, .blobs = f->blobs }, p->video, p->cast,
                                       p->n_cast, &fault);
@@ -118,12 +125,14 @@ static void on_plan(const struct request *r, const Shotline__PlanRequest *p)
     char *known = v->given_plan ? xstrdup(v->given_plan) : planning_find(f, v);
     if (known)
         reply_planned(r, known);
-    else if (!wait)
+    else if (!wait || of_peer >= FARM_MAX_PLANS_OF_PEER)
         reply_error(r, SHOTLINE__FARM_ERROR_KIND__FARM_BUSY, "too many plans are waiting");
     else if (!f->planner)
         reply_error(r, SHOTLINE__FARM_ERROR_KIND__FARM_FAILED, "this farm has no planner");
     else
-        *wait = (struct plan_wait){ .job = planning_ask_for_client(f, v), .peer = *r->peer, .sequence = r->sequence };
+        *wait = (struct plan_wait){
+            .job = planning_ask_for_client(f, v), .peer = *r->peer, .key = r->message->key, .sequence = r->sequence
+        };
     free(known);
     campaign_free(&c);
 }
@@ -167,6 +176,12 @@ static void on_cancel(const struct request *r, const Shotline__CancelRequest *q)
 
     if (!c)
         return;
+    if (guard_role(r->f->guard, &r->message->key) != ROLE_OPERATOR && !curve_equal(&c->owner, &r->message->key)) {
+        guard_refused(r->f->guard, CONVERSATION_CLIENTS, r->message, REFUSAL_ROLE, "cancel", r->now_ms);
+        reply_error(r, SHOTLINE__FARM_ERROR_KIND__FARM_FORBIDDEN,
+                    "somebody else has submitted this campaign: only an operator can cancel it");
+        return;
+    }
     log_info("campaign.cancelled", "campaign=%" PRIu64, c->id.v);
     campaign_cancel(&r->f->ledger, c, r->f->wall_ms);
     m.cancelled = &done;
@@ -366,20 +381,61 @@ static void on_log(const struct request *r, const Shotline__LogRequest *q)
         reply_error(r, SHOTLINE__FARM_ERROR_KIND__FARM_NOT_FOUND, fault.text);
 }
 
+/* ---- keys ---- */
+
+static void on_keys(const struct request *r, const Shotline__ToFarm *q)
+{
+    Shotline__FromFarm m = SHOTLINE__FROM_FARM__INIT;
+    struct error fault;
+
+    if (q->invite)
+        m.invited = admission_invite(r->f, q->invite, r->arena, &fault);
+    else if (q->join)
+        m.joined = admission_join(r->f, q->join, r->message, r->now_ms, r->arena, &fault);
+    else if (q->revoke)
+        m.revoked = admission_revoke(r->f, q->revoke, r->arena, &fault);
+    else
+        m.keys = admission_keys(r->f, r->arena, &fault);
+    if (m.invited || m.joined || m.revoked || m.keys)
+        reply(r, &m);
+    else
+        reply_error(r, SHOTLINE__FARM_ERROR_KIND__FARM_BAD_REQUEST, fault.text);
+}
+
+/* What a request needs; what is not named here is for operators. */
+static enum access_verb verb_of(const Shotline__ToFarm *m)
+{
+    if (m->join)
+        return ACCESS_JOIN;
+    if (m->status || m->workers || m->log)
+        return ACCESS_LOOK;
+    if (m->submit || m->plan || m->cancel)
+        return ACCESS_SUBMIT;
+    return ACCESS_ADMINISTER;
+}
+
 static void on_message(struct farm *f, const struct message *message, int64_t now_ms)
 {
+    const char *why = NULL;
+    const bool heard = guard_hears(f->guard, CONVERSATION_CLIENTS, message, now_ms, &why);
+
+    if (!heard && !why)
+        return;
+
     struct arena arena = { 0 };
     struct error fault;
     const Shotline__ToFarm *m =
         codec_unpack(&shotline__to_farm__descriptor, message->data, message->size, &arena, &fault);
-    struct request r = { .f = f, .peer = &message->peer, .now_ms = now_ms, .arena = &arena };
+    struct request r = { .f = f, .peer = &message->peer, .message = message, .now_ms = now_ms, .arena = &arena };
     char text[128];
 
     if (!m) {
-        log_warn("client.malformed", "reason=\"%s\"", fault.text);
+        guard_refused(f->guard, CONVERSATION_CLIENTS, message, REFUSAL_MALFORMED, fault.text, now_ms);
     } else {
         r.sequence = m->sequence;
-        if (m->version != WIRE_VERSION) {
+        if (!heard || !guard_allows(f->guard, CONVERSATION_CLIENTS, message, verb_of(m), now_ms, &why)) {
+            reply_error(&r, SHOTLINE__FARM_ERROR_KIND__FARM_FORBIDDEN, why);
+        } else if (m->version != WIRE_VERSION) {
             snprintf(text, sizeof text, "this farm speaks version %u of the protocol, the client %" PRIu32,
                      WIRE_VERSION, m->version);
             reply_error(&r, SHOTLINE__FARM_ERROR_KIND__FARM_BAD_REQUEST, text);
@@ -395,6 +451,8 @@ static void on_message(struct farm *f, const struct message *message, int64_t no
             on_workers(&r);
         } else if (m->log) {
             on_log(&r, m->log);
+        } else if (m->invite || m->join || m->revoke || m->keys) {
+            on_keys(&r, m);
         } else {
             reply_error(&r, SHOTLINE__FARM_ERROR_KIND__FARM_BAD_REQUEST, "an empty request");
         }

@@ -5,6 +5,7 @@
 #include "common/base/log.h"
 #include "common/nn/version.h"
 #include "common/wire/codec.h"
+#include "coordinator/admission.h"
 #include "coordinator/artifacts.h"
 #include "coordinator/client_api.h"
 #include "coordinator/journal.h"
@@ -81,6 +82,7 @@ bool farm_open(struct farm *f, const struct farm_parts *parts, int64_t now_ms, i
                         .kernel_proof = parts->kernel_proof,
                         .planner = parts->planner,
                         .journal = parts->journal,
+                        .guard = parts->guard,
                         .wall_ms = wall_ms,
                         .fleet = { .heartbeat_ms = FARM_HEARTBEAT_MS, .lease_ms = FARM_LEASE_MS } };
     f->ledger.find_result = find_result;
@@ -96,6 +98,7 @@ void farm_close(struct farm *f)
     for (size_t i = 0; i < f->out_room; i++)
         str_free(&f->out[i].bytes);
     free(f->out);
+    free(f->keys_changed);
     ledger_free(&f->ledger);
     fleet_free(&f->fleet);
     grammar_close(&f->grammar);
@@ -141,7 +144,7 @@ bool farm_turn(struct farm *f, int64_t now_ms, int64_t wall_ms, struct error *er
     worker_api_tick(f, now_ms);
     worker_api_dispatch(f, now_ms);
     artifacts_tick(f, now_ms);
-    if (!store_save(f->store, &f->ledger, &f->fleet, err))
+    if (!admission_save(f, err) || !store_save(f->store, &f->ledger, &f->fleet, err))
         return false;
     send_all(f);
     if (f->journal)

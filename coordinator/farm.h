@@ -24,7 +24,9 @@
 #define FARM_MAX_LIVE          64   /* campaigns that have not ended */
 #define FARM_MAX_KEPT          1000 /* campaigns remembered */
 #define FARM_MAX_WAITING_PLANS 32
+#define FARM_MAX_PLANS_OF_PEER 8
 
+struct guard;
 struct journal;
 struct planner_thread;
 
@@ -39,6 +41,7 @@ struct outgoing {
 struct plan_wait {
     uint64_t job; /* of the planner; 0: free */
     struct peer peer;
+    struct curve_key key;
     uint64_t sequence;
 };
 
@@ -57,9 +60,12 @@ struct farm {
     struct endpoint *workers, *clients;
     struct planner_thread *planner; /* NULL: only videos with a plan of their own */
     struct journal *journal;        /* NULL: nobody keeps what happens */
+    struct guard *guard;            /* see guard.h for NULL */
 
     struct outgoing *out;
     size_t out_count, out_room;
+    struct access_entry *keys_changed; /* in this turn */
+    size_t keys_changed_count;
     struct plan_wait plan_waits[FARM_MAX_WAITING_PLANS];
     uint64_t last_plan_job, sequence;
     int64_t wall_ms;         /* of this turn, for records */
@@ -77,6 +83,7 @@ struct farm_parts {
     struct digest kernel_proof;
     struct planner_thread *planner;
     struct journal *journal;
+    struct guard *guard;
 };
 /* Reads the pack's description, and the ledger from the store. */
 bool farm_open(struct farm *f, const struct farm_parts *parts, int64_t now_ms, int64_t wall_ms, struct error *err);

@@ -73,7 +73,8 @@ static struct worker *fleet_add(struct fleet *f)
     return w;
 }
 
-struct worker *fleet_restore(struct fleet *f, struct worker_id id, const char *name, const uint8_t boot_id[16])
+struct worker *fleet_restore(struct fleet *f, struct worker_id id, const char *name, const uint8_t boot_id[16],
+                             const struct curve_key *key)
 {
     struct worker *w = fleet_add(f);
 
@@ -82,9 +83,15 @@ struct worker *fleet_restore(struct fleet *f, struct worker_id id, const char *n
     take_id(f, w, id);
     str_copy(w->name, sizeof w->name, name);
     memcpy(w->boot_id, boot_id, sizeof w->boot_id);
+    w->key = *key;
     if (id.v > f->last_id)
         f->last_id = id.v;
     return w;
+}
+
+static bool same_key(const struct worker *w, const struct worker_hello *h)
+{
+    return !memcmp(w->key.bytes, h->key.bytes, CURVE_BYTES);
 }
 
 struct worker *fleet_hello(struct fleet *f, const struct worker_hello *h, int64_t now_ms, bool *restarted)
@@ -92,15 +99,15 @@ struct worker *fleet_hello(struct fleet *f, const struct worker_hello *h, int64_
     struct worker *w = fleet_at_address(f, &h->address);
 
     *restarted = false;
-    if (w && memcmp(w->boot_id, h->boot_id, 16))
+    if (w && !(same_key(w, h) && !memcmp(w->boot_id, h->boot_id, 16)))
         w = NULL;
     for (size_t i = 0; i < f->count && !w; i++) /* the same process again, perhaps over a new connection */
-        if (!memcmp(f->workers[i]->boot_id, h->boot_id, 16))
+        if (same_key(f->workers[i], h) && !memcmp(f->workers[i]->boot_id, h->boot_id, 16))
             w = f->workers[i];
     /* A dead worker's name: it came back as a new process. A living one's name is a second worker, which must not push
      * the first one out. */
     for (size_t i = 0; i < f->count && !w; i++)
-        if (!f->workers[i]->alive && !strcmp(f->workers[i]->name, h->name)) {
+        if (!f->workers[i]->alive && same_key(f->workers[i], h) && !strcmp(f->workers[i]->name, h->name)) {
             w = f->workers[i];
             *restarted = true;
         }
@@ -116,6 +123,7 @@ struct worker *fleet_hello(struct fleet *f, const struct worker_hello *h, int64_
     str_copy(w->device, sizeof w->device, h->device);
     memcpy(w->boot_id, h->boot_id, sizeof w->boot_id);
     w->device_bytes = h->device_bytes;
+    w->key = h->key;
     move_to(f, w, &h->address);
     w->alive = true;
     w->left = false;

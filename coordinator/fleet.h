@@ -26,6 +26,7 @@ struct worker {
     char device[128];
     int64_t device_bytes;
     struct worker_address address;
+    struct curve_key key; /* a worker is one only with its key; none on a farm without keys */
 
     bool alive;
     bool left;        /* said goodbye: not expected back */
@@ -64,6 +65,7 @@ struct worker_hello {
     const char *device;
     int64_t device_bytes;
     struct worker_address address;
+    struct curve_key key;
 };
 
 void fleet_free(struct fleet *f);
@@ -72,7 +74,8 @@ void fleet_free(struct fleet *f);
  * the fleet is full. */
 struct worker *fleet_hello(struct fleet *f, const struct worker_hello *h, int64_t now_ms, bool *restarted);
 /* After a restart of the coordinator: a worker known from the store, not alive until it is heard. */
-struct worker *fleet_restore(struct fleet *f, struct worker_id id, const char *name, const uint8_t boot_id[16]);
+struct worker *fleet_restore(struct fleet *f, struct worker_id id, const char *name, const uint8_t boot_id[16],
+                             const struct curve_key *key);
 
 struct worker *fleet_worker(const struct fleet *f, struct worker_id id);                /* NULL: unknown */
 struct worker *fleet_at_address(const struct fleet *f, const struct worker_address *a); /* alive ones only */

@@ -7,6 +7,7 @@
 #define SHOTLINE_COORDINATOR_JOB_H
 
 #include "common/base/arena.h"
+#include "common/base/curve.h"
 #include "common/base/hash.h"
 
 #include <stdbool.h>
@@ -279,6 +280,7 @@ struct campaign {
     void *request;      /* owned: the bytes that the client sent, for the store */
     size_t request_bytes;
     struct digest pack;
+    struct curve_key owner; /* who submitted it; none on a farm without keys */
 
     enum work_state state;
     int64_t created_ms; /* wall clock */

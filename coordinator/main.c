@@ -5,7 +5,11 @@
 #include "common/base/log.h"
 #include "common/nn/kernel_proof.h"
 #include "common/wire/blob.h"
+#include "common/wire/zap.h"
+#include "coordinator/admission.h"
+#include "coordinator/guard.h"
 #include "coordinator/journal.h"
+#include "coordinator/keyring.h"
 #include "coordinator/loop.h"
 #include "coordinator/planner.h"
 #include "coordinator/planner_thread.h"
@@ -18,15 +22,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #define MAX_BLOB_BYTES (INT64_C(8) << 30)
 
 struct settings {
-    const char *listen, *state, *pack, *device;
+    const char *listen, *advertise, *state, *pack, *device;
+    int64_t messages_per_s, max_blob_bytes;
     bool version;
-    char own_listen[PATH_MAX], own_state[PATH_MAX];
+    char own_listen[PATH_MAX], own_state[PATH_MAX], own_advertise[256];
 };
 
 /* All that the process opens, closed in reverse. */
@@ -36,6 +42,10 @@ struct process {
     struct store *store;
     struct store_dir *blobs;
     struct journal *journal;
+    struct keyring keyring; /* of a farm on tcp:// */
+    struct guard *guard;
+    struct blob_guard blob_guard;
+    struct zap *zap;
     struct endpoint *workers, *clients;
     struct blob_server *blob_server;
     struct planner_thread *planner;
@@ -48,6 +58,7 @@ struct process {
 static bool default_places(struct settings *s, struct error *err)
 {
     const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+    char address[PATH_MAX];
 
     if (!s->listen) {
         endpoint_default_address(s->own_listen, sizeof s->own_listen);
@@ -62,6 +73,15 @@ static bool default_places(struct settings *s, struct error *err)
             return error_set(err, ERROR_USAGE, "--state: neither XDG_STATE_HOME nor HOME names a folder");
         s->state = s->own_state;
     }
+    if (s->advertise && !endpoint_has_keys(s->listen))
+        return error_set(err, ERROR_USAGE, "--advertise: only a farm that listens on tcp:// can be reached by others");
+    if (endpoint_has_keys(s->listen) && !s->advertise) {
+        if (!keyring_address(s->listen, s->own_advertise, sizeof s->own_advertise, err))
+            return false;
+        s->advertise = s->own_advertise;
+    }
+    if (s->advertise && !endpoint_address(s->advertise, CONVERSATION_BLOBS, address, sizeof address, err))
+        return error_wrap(err, "--advertise");
     return s->pack || error_set(err, ERROR_USAGE, "--pack: expected the folder of a pack");
 }
 
@@ -74,6 +94,12 @@ static enum args_result read_settings(struct settings *s, int argc, char **argv,
           .to = &s->listen,
           .value = "ADDRESS",
           .help = "ipc:///FOLDER or tcp://HOST:PORT [ipc://, the user's runtime folder]" },
+        { .letter = 'a',
+          .name = "advertise",
+          .kind = ARG_TEXT,
+          .to = &s->advertise,
+          .value = "ADDRESS",
+          .help = "by which other machines reach a farm on tcp:// [where it listens, or this machine's name]" },
         { .letter = 's',
           .name = "state",
           .kind = ARG_TEXT,
@@ -92,6 +118,20 @@ static enum args_result read_settings(struct settings *s, int argc, char **argv,
           .to = &s->device,
           .value = "DEVICE",
           .help = "a Vulkan device for the planner [plain C]" },
+        { .name = "message-rate",
+          .kind = ARG_INT,
+          .to = &s->messages_per_s,
+          .min = 1,
+          .max = 1e6,
+          .value = "N",
+          .help = "messages a second that one peer may send in a conversation [5000]" },
+        { .name = "max-blob-bytes",
+          .kind = ARG_INT,
+          .to = &s->max_blob_bytes,
+          .min = 1 << 20,
+          .max = 9e15,
+          .value = "N",
+          .help = "take no blob that is larger [8 GiB]" },
         { .name = "version", .kind = ARG_FLAG, .to = &s->version, .help = "print the version and end" },
     };
     const struct arg_command command = { .program = "shotline-coordinator",
@@ -130,11 +170,69 @@ static int open_signals(struct error *err)
     return fd;
 }
 
-static struct endpoint *bind_conversation(const char *base, enum conversation c, struct error *err)
+static struct endpoint *bind_conversation(struct process *p, const char *base, enum conversation c, struct error *err)
 {
+    static const char *const names[] = { "workers", "clients", "blobs" };
     char address[PATH_MAX];
+    struct endpoint *e;
 
-    return endpoint_address(base, c, address, sizeof address, err) ? endpoint_bind(address, NULL, err) : NULL;
+    if (!endpoint_address(base, c, address, sizeof address, err))
+        return NULL;
+    e = endpoint_bind(address, p->zap ? &p->keyring.farm : NULL, err);
+    if (e && p->zap && !zap_watch(p->zap, e, names[c], err))
+        endpoint_close(&e);
+    return e;
+}
+
+/* Every worker has several connections, and each is a file here. */
+static void allow_many_files(void)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
+/* ---- who may come in, and ask for what ---- */
+
+static bool open_guard(struct process *p, const struct settings *s, struct error *err)
+{
+    const bool keys = endpoint_has_keys(s->listen);
+
+    if (keys && !keyring_open(&p->keyring, s->state, s->advertise, err))
+        return error_wrap(err, "keys");
+    p->guard = guard_open(&(struct guard_options){ .keys = keys,
+                                                   .messages_per_s = (double)s->messages_per_s,
+                                                   .farm = p->keyring.farm.public,
+                                                   .farm_address = s->advertise });
+    if (!keys)
+        return true;
+    if (!admission_load(p->guard, p->store, &p->keyring.local_operator, clock_wall_ms(), err))
+        return false;
+    p->zap = zap_open(guard_connects, p->guard, err);
+    return p->zap != NULL;
+}
+
+static bool hears_blob(void *guard, const struct message *m, int64_t now_ms, const char **why)
+{
+    return guard_hears(guard, CONVERSATION_BLOBS, m, now_ms, why);
+}
+
+static bool allows_blob(void *guard, const struct message *m, bool write, int64_t now_ms, const char **why)
+{
+    return guard_allows(guard, CONVERSATION_BLOBS, m, write ? ACCESS_WRITE_BLOB : ACCESS_READ_BLOB, now_ms, why);
+}
+
+static void malformed_blob(void *guard, const struct message *m, const char *what, int64_t now_ms)
+{
+    guard_refused(guard, CONVERSATION_BLOBS, m, REFUSAL_MALFORMED, what, now_ms);
+}
+
+static void bad_digest(void *guard, const struct message *m, const char *what, int64_t now_ms)
+{
+    guard_refused(guard, CONVERSATION_BLOBS, m, REFUSAL_DIGEST, what, now_ms);
 }
 
 /* The files of the pack travel like blobs. Called on the blob server's thread: the listing never changes. */
@@ -171,6 +269,7 @@ static bool open_all(struct process *p, const struct settings *s, struct error *
     char path[PATH_MAX];
     struct endpoint *blobs;
 
+    allow_many_files();
     if (!pack_check_files(s->pack, true, err))
         return false;
     p->lock = file_make_dirs(s->state, 0700, err) ? state_lock(s->state, err) : -1;
@@ -193,8 +292,10 @@ static bool open_all(struct process *p, const struct settings *s, struct error *
     if (!p->journal)
         return false;
     log_set_sink(journal_take, p->journal);
-    p->workers = bind_conversation(s->listen, CONVERSATION_WORKERS, err);
-    p->clients = p->workers ? bind_conversation(s->listen, CONVERSATION_CLIENTS, err) : NULL;
+    if (!open_guard(p, s, err))
+        return false;
+    p->workers = bind_conversation(p, s->listen, CONVERSATION_WORKERS, err);
+    p->clients = p->workers ? bind_conversation(p, s->listen, CONVERSATION_CLIENTS, err) : NULL;
     if (!p->clients)
         return false;
     p->farm_open = farm_open(&p->farm,
@@ -204,18 +305,25 @@ static bool open_all(struct process *p, const struct settings *s, struct error *
                                                    .workers = p->workers,
                                                    .clients = p->clients,
                                                    .journal = p->journal,
+                                                   .guard = p->guard,
                                                    .kernel_proof = kernel_proof_reference() },
                              clock_now_ms(), clock_wall_ms(), err);
     if (!p->farm_open || !open_planner(p, s, err))
         return false;
-    blobs = bind_conversation(s->listen, CONVERSATION_BLOBS, err);
+    p->blob_guard = (struct blob_guard){ .hears = hears_blob,
+                                         .allows = allows_blob,
+                                         .malformed = malformed_blob,
+                                         .bad_digest = bad_digest,
+                                         .context = p->guard };
+    blobs = bind_conversation(p, s->listen, CONVERSATION_BLOBS, err);
     if (!blobs)
         return false;
     p->blob_server = blob_server_open(&(struct blob_server_options){ .endpoint = blobs,
                                                                      .store = p->blobs,
-                                                                     .max_blob_bytes = MAX_BLOB_BYTES,
+                                                                     .max_blob_bytes = s->max_blob_bytes,
                                                                      .lookup = find_pack_file,
-                                                                     .context = &p->farm },
+                                                                     .context = &p->farm,
+                                                                     .guard = &p->blob_guard },
                                       err);
     return p->blob_server != NULL;
 }
@@ -229,6 +337,10 @@ static void close_all(struct process *p)
         farm_close(&p->farm);
     endpoint_close(&p->clients);
     endpoint_close(&p->workers);
+    zap_close(&p->zap);
+    guard_close(&p->guard);
+    curve_forget(&p->keyring.farm);
+    curve_forget(&p->keyring.local_operator.own);
     log_set_sink(NULL, NULL);
     journal_close(&p->journal);
     store_dir_close(&p->blobs);
@@ -241,7 +353,7 @@ static void close_all(struct process *p)
 
 int main(int argc, char **argv)
 {
-    struct settings s = { 0 };
+    struct settings s = { .max_blob_bytes = MAX_BLOB_BYTES };
     struct process p = { .lock = -1, .signals = -1 };
     struct error err = { 0 };
 

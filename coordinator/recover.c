@@ -17,11 +17,12 @@ struct recovery {
     int64_t now_ms;
 };
 
-static bool on_worker(void *context, struct worker_id id, const char *name, const uint8_t boot_id[16])
+static bool on_worker(void *context, struct worker_id id, const char *name, const uint8_t boot_id[16],
+                      const struct curve_key *key)
 {
     struct recovery *r = context;
 
-    fleet_restore(&r->f->fleet, id, name, boot_id);
+    fleet_restore(&r->f->fleet, id, name, boot_id, key);
     return true;
 }
 
@@ -142,6 +143,7 @@ static bool on_campaign(void *context, const struct stored_campaign *row, struct
     c->id = row->id;
     memcpy(c->token, row->token, sizeof c->token);
     c->pack = row->pack;
+    c->owner = row->owner;
     c->state = row->state;
     c->created_ms = row->created_ms;
     c->ended_ms = row->ended_ms;

@@ -1,4 +1,4 @@
--- The coordinator's store, version 2. Embedded by CMake; applied to an empty file. States and kinds are the numbers of coordinator/job.h.
+-- The coordinator's store, version 3. Embedded by CMake; applied to an empty file. States and kinds are the numbers of coordinator/job.h.
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 
 -- request: the Campaign message as the client sent it. The ledger is rebuilt from it.
@@ -13,7 +13,8 @@ CREATE TABLE campaigns (
   busy_ms INTEGER NOT NULL,
   overlap_ms INTEGER NOT NULL,
   ranges_at_once INTEGER NOT NULL,
-  superseded INTEGER NOT NULL DEFAULT 0
+  superseded INTEGER NOT NULL DEFAULT 0,
+  owner BLOB
 );
 
 -- plan: NULL while planning. graph: digest of the tasks that this plan was compiled to.
@@ -70,4 +71,15 @@ CREATE TABLE results (
 
 CREATE TABLE plans (key BLOB PRIMARY KEY, plan TEXT NOT NULL) WITHOUT ROWID;
 
-CREATE TABLE workers (id INTEGER PRIMARY KEY, name TEXT NOT NULL, boot_id BLOB NOT NULL);
+CREATE TABLE workers (id INTEGER PRIMARY KEY, name TEXT NOT NULL, boot_id BLOB NOT NULL, key BLOB);
+
+-- Who may connect, and invites. role and state are the numbers of common/base/credential.h and coordinator/access.h.
+CREATE TABLE keys (
+  key BLOB PRIMARY KEY,
+  name TEXT NOT NULL,
+  role INTEGER NOT NULL,
+  state INTEGER NOT NULL,
+  created_ms INTEGER NOT NULL,
+  expires_ms INTEGER NOT NULL,
+  heir BLOB
+) WITHOUT ROWID;

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define STORE_APPLICATION 0x53484f54 /* "SHOT" */
-#define STORE_VERSION     2
+#define STORE_VERSION     3
 
 /* What brings a file of version N to N + 1. New columns stand last in their table, as in schema.sql. */
 static const char *const upgrades[STORE_VERSION] = {
@@ -21,6 +21,10 @@ static const char *const upgrades[STORE_VERSION] = {
           "ALTER TABLE tasks ADD COLUMN checkpoint BLOB;"
           "ALTER TABLE tasks ADD COLUMN checkpoint_bytes INTEGER NOT NULL DEFAULT 0;"
           "ALTER TABLE tasks ADD COLUMN checkpoint_step INTEGER NOT NULL DEFAULT 0",
+    [2] = "ALTER TABLE campaigns ADD COLUMN owner BLOB;"
+          "ALTER TABLE workers ADD COLUMN key BLOB;"
+          "CREATE TABLE keys (key BLOB PRIMARY KEY, name TEXT NOT NULL, role INTEGER NOT NULL, state INTEGER NOT NULL,"
+          " created_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL, heir BLOB) WITHOUT ROWID",
 };
 
 enum statement {
@@ -43,6 +47,8 @@ enum statement {
     EACH_TASK,
     EACH_WORKER,
     FIND_COUNTER,
+    PUT_KEY,
+    EACH_KEY,
     STATEMENTS
 };
 
@@ -50,10 +56,11 @@ static const char *const statement_text[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
     [SAVE_COUNTER] = "INSERT OR REPLACE INTO counters VALUES (?, ?)",
-    [SAVE_CAMPAIGN] = "INSERT INTO campaigns VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
-                      "state = excluded.state,"
-                      " ended_ms = excluded.ended_ms, busy_ms = excluded.busy_ms, overlap_ms = excluded.overlap_ms,"
-                      " ranges_at_once = excluded.ranges_at_once, superseded = excluded.superseded",
+    [SAVE_CAMPAIGN] =
+        "INSERT INTO campaigns VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
+        "state = excluded.state,"
+        " ended_ms = excluded.ended_ms, busy_ms = excluded.busy_ms, overlap_ms = excluded.overlap_ms,"
+        " ranges_at_once = excluded.ranges_at_once, superseded = excluded.superseded",
     [SAVE_VIDEO] =
         "INSERT INTO videos VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET state = "
         "excluded.state,"
@@ -61,7 +68,7 @@ static const char *const statement_text[STATEMENTS] = {
         " manifest_bytes = excluded.manifest_bytes, file = excluded.file, file_bytes = excluded.file_bytes",
     [SAVE_TASK] = "INSERT OR REPLACE INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [DROP_TASKS] = "DELETE FROM tasks WHERE video = ?",
-    [SAVE_WORKER] = "INSERT OR REPLACE INTO workers VALUES (?, ?, ?)",
+    [SAVE_WORKER] = "INSERT OR REPLACE INTO workers VALUES (?, ?, ?, ?)",
     [DROP_CAMPAIGN] = "DELETE FROM campaigns WHERE id = ?",
     [DROP_RESULT] = "DELETE FROM results WHERE key = ?",
     [PUT_RESULT] = "INSERT INTO results VALUES (?, ?, ?, ?)",
@@ -77,6 +84,8 @@ static const char *const statement_text[STATEMENTS] = {
                   " WHERE video = ? ORDER BY position",
     [EACH_WORKER] = "SELECT * FROM workers ORDER BY id",
     [FIND_COUNTER] = "SELECT value FROM counters WHERE name = ?",
+    [PUT_KEY] = "INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?, ?, ?, ?)",
+    [EACH_KEY] = "SELECT * FROM keys ORDER BY created_ms",
 };
 
 struct store {
@@ -129,6 +138,11 @@ static void bind_digest(struct binder *b, const struct digest *d) /* NULL stays 
     sqlite3_bind_blob(b->q, b->next++, d ? d->bytes : NULL, DIGEST_BYTES, SQLITE_STATIC);
 }
 
+static void bind_key(struct binder *b, const struct curve_key *k) /* none becomes NULL */
+{
+    sqlite3_bind_blob(b->q, b->next++, curve_is_none(k) ? NULL : k->bytes, CURVE_BYTES, SQLITE_STATIC);
+}
+
 /* Runs a statement that gives no rows. */
 static bool run(struct store *s, struct binder b, const char *doing, struct error *err)
 {
@@ -145,6 +159,13 @@ static bool read_bytes(sqlite3_stmt *q, int column, void *to, int size)
         return false;
     memcpy(to, sqlite3_column_blob(q, column), (size_t)size);
     return true;
+}
+
+/* NULL is none. */
+static bool read_key(sqlite3_stmt *q, int column, struct curve_key *k)
+{
+    *k = (struct curve_key){ { 0 } };
+    return sqlite3_column_type(q, column) == SQLITE_NULL || read_bytes(q, column, k->bytes, CURVE_BYTES);
 }
 
 /* ---- opening ---- */
@@ -294,6 +315,7 @@ static bool save_campaign(struct store *s, const struct campaign *c, struct erro
     bind_int(&b, c->overlap_ms);
     bind_int(&b, c->ranges_at_once);
     bind_int(&b, c->superseded);
+    bind_key(&b, &c->owner);
     return run(s, b, "save a campaign", err);
 }
 
@@ -362,6 +384,7 @@ static bool save_worker(struct store *s, const struct worker *w, struct error *e
     bind_int(&b, (int64_t)w->id.v);
     bind_text(&b, w->name);
     bind_blob(&b, w->boot_id, sizeof w->boot_id);
+    bind_key(&b, &w->key);
     return run(s, b, "save a worker", err);
 }
 
@@ -476,6 +499,21 @@ char *store_find_plan(struct store *s, const struct digest *key)
     return plan;
 }
 
+bool store_put_key(struct store *s, const struct access_entry *e, struct error *err)
+{
+    if (!begin(s, err))
+        return false;
+    struct binder b = bind_begin(s, PUT_KEY);
+    bind_blob(&b, e->key.bytes, CURVE_BYTES);
+    bind_text(&b, e->name);
+    bind_int(&b, e->role);
+    bind_int(&b, e->state);
+    bind_int(&b, e->created_ms);
+    bind_int(&b, e->expires_ms);
+    bind_key(&b, &e->heir);
+    return run(s, b, "save a key", err);
+}
+
 bool store_forget_campaign(struct store *s, struct campaign_id id, struct error *err)
 {
     if (!begin(s, err))
@@ -511,7 +549,8 @@ bool store_each_campaign(struct store *s, store_campaign_row *row, void *context
             .ranges_at_once = (uint32_t)sqlite3_column_int(b.q, 9),
             .superseded = (uint32_t)sqlite3_column_int64(b.q, 10),
         };
-        if (!read_bytes(b.q, 1, c.token, sizeof c.token) || !read_bytes(b.q, 3, c.pack.bytes, DIGEST_BYTES))
+        if (!read_bytes(b.q, 1, c.token, sizeof c.token) || !read_bytes(b.q, 3, c.pack.bytes, DIGEST_BYTES) ||
+            !read_key(b.q, 11, &c.owner))
             ok = bad_row(s, err, "campaign", sqlite3_column_int64(b.q, 0));
         else
             ok = row(context, &c, err);
@@ -604,14 +643,40 @@ bool store_each_worker(struct store *s, store_worker_row *row, void *context, st
 
     while (ok && (code = sqlite3_step(b.q)) == SQLITE_ROW) {
         uint8_t boot_id[16];
+        struct curve_key key;
 
-        if (!sqlite3_column_text(b.q, 1) || !read_bytes(b.q, 2, boot_id, sizeof boot_id))
+        if (!sqlite3_column_text(b.q, 1) || !read_bytes(b.q, 2, boot_id, sizeof boot_id) || !read_key(b.q, 3, &key))
             ok = bad_row(s, err, "worker", sqlite3_column_int64(b.q, 0));
         else
             ok = row(context, (struct worker_id){ (uint64_t)sqlite3_column_int64(b.q, 0) },
-                     (const char *)sqlite3_column_text(b.q, 1), boot_id);
+                     (const char *)sqlite3_column_text(b.q, 1), boot_id, &key);
     }
     ok = ok && (code == SQLITE_DONE || fail(s, err, "read workers"));
+    sqlite3_reset(b.q);
+    return ok;
+}
+
+bool store_each_key(struct store *s, store_key_row *row, void *context, struct error *err)
+{
+    struct binder b = bind_begin(s, EACH_KEY);
+    int code;
+    bool ok = true;
+
+    while (ok && (code = sqlite3_step(b.q)) == SQLITE_ROW) {
+        struct access_entry e = { .role = (enum role)sqlite3_column_int(b.q, 2),
+                                  .state = (enum access_state)sqlite3_column_int(b.q, 3),
+                                  .created_ms = sqlite3_column_int64(b.q, 4),
+                                  .expires_ms = sqlite3_column_int64(b.q, 5) };
+        const char *name = (const char *)sqlite3_column_text(b.q, 1);
+
+        if (!name || !str_copy(e.name, sizeof e.name, name) || !read_bytes(b.q, 0, e.key.bytes, CURVE_BYTES) ||
+            !read_key(b.q, 6, &e.heir) || e.state < ACCESS_INVITED || e.state > ACCESS_REVOKED ||
+            e.role < ROLE_VIEWER || e.role > ROLE_WORKER)
+            ok = error_set(err, ERROR_INPUT, "store %s: the key of \"%.63s\" is damaged", s->path, name ? name : "");
+        else
+            ok = row(context, &e);
+    }
+    ok = ok && (code == SQLITE_DONE || fail(s, err, "read keys"));
     sqlite3_reset(b.q);
     return ok;
 }

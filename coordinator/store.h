@@ -7,6 +7,7 @@
 #define SHOTLINE_COORDINATOR_STORE_H
 
 #include "common/base/error.h"
+#include "coordinator/access.h"
 #include "coordinator/fleet.h"
 #include "coordinator/ledger.h"
 
@@ -21,12 +22,14 @@ void store_close(struct store **s);
  * touched record, no transaction. */
 bool store_save(struct store *s, struct ledger *l, struct fleet *f, struct error *err);
 
-/* Results and plans are written at once into the turn's transaction, which store_save commits. */
+/* Results, plans and keys are written at once into the turn's transaction, which store_save commits. */
 bool store_put_result(struct store *s, const struct digest *key, const struct task_output *outputs, uint32_t count,
                       struct error *err);
 uint32_t store_find_result(struct store *s, const struct digest *key, struct task_output outputs[TASK_MAX_OUTPUTS]);
 bool store_put_plan(struct store *s, const struct digest *key, const char *plan, struct error *err);
 char *store_find_plan(struct store *s, const struct digest *key); /* NULL: none; free it */
+
+bool store_put_key(struct store *s, const struct access_entry *e, struct error *err); /* new or changed */
 
 bool store_forget_campaign(struct store *s, struct campaign_id id, struct error *err);
 
@@ -37,6 +40,7 @@ struct stored_campaign {
     const void *request;
     size_t request_bytes;
     struct digest pack;
+    struct curve_key owner; /* none: submitted without keys */
     enum work_state state;
     int64_t created_ms, ended_ms, busy_ms, overlap_ms;
     uint32_t ranges_at_once, superseded;
@@ -75,12 +79,15 @@ struct stored_task {
 typedef bool store_campaign_row(void *context, const struct stored_campaign *row, struct error *err);
 typedef bool store_video_row(void *context, const struct stored_video *row, struct error *err);
 typedef bool store_task_row(void *context, const struct stored_task *row, struct error *err);
-typedef bool store_worker_row(void *context, struct worker_id id, const char *name, const uint8_t boot_id[16]);
+typedef bool store_worker_row(void *context, struct worker_id id, const char *name, const uint8_t boot_id[16],
+                              const struct curve_key *key);
+typedef bool store_key_row(void *context, const struct access_entry *e);
 bool store_each_campaign(struct store *s, store_campaign_row *row, void *context, struct error *err);
 bool store_each_video(struct store *s, struct campaign_id campaign, store_video_row *row, void *context,
                       struct error *err);
 bool store_each_task(struct store *s, struct video_id video, store_task_row *row, void *context, struct error *err);
 bool store_each_worker(struct store *s, store_worker_row *row, void *context, struct error *err);
+bool store_each_key(struct store *s, store_key_row *row, void *context, struct error *err);
 /* Ids given out so far, into the ledger and the fleet. */
 bool store_load_counters(struct store *s, struct ledger *l, struct fleet *f, struct error *err);
 

@@ -2,6 +2,7 @@
 
 #include "common/base/log.h"
 #include "common/wire/codec.h"
+#include "coordinator/guard.h"
 #include "coordinator/schedule.h"
 #include "coordinator/spec.h"
 #include "coordinator/standing.h"
@@ -53,15 +54,20 @@ static void send_ack(struct farm *f, const struct peer *peer, uint64_t task, uin
     send(f, peer, &m);
 }
 
-static void refuse(struct farm *f, const struct peer *peer, const char *name, const char *reason)
+static void send_refused(struct farm *f, const struct peer *peer, const char *reason)
 {
     Shotline__ToWorker m = SHOTLINE__TO_WORKER__INIT;
     Shotline__Refused refused = SHOTLINE__REFUSED__INIT;
 
-    log_warn("worker.refused", "name=\"%s\" reason=\"%s\"", name, reason);
     refused.reason = (char *)reason;
     m.refused = &refused;
     send(f, peer, &m);
+}
+
+static void refuse(struct farm *f, const struct peer *peer, const char *name, const char *reason)
+{
+    log_warn("worker.refused", "name=\"%s\" reason=\"%s\"", name, reason);
+    send_refused(f, peer, reason);
 }
 
 static void send_lease(struct farm *f, const struct worker *w, const struct task *t)
@@ -94,8 +100,9 @@ static void lose_tasks(struct farm *f, struct worker *w)
     }
 }
 
-static void on_hello(struct farm *f, const struct peer *peer, const Shotline__WorkerHello *h, int64_t now_ms)
+static void on_hello(struct farm *f, const struct message *message, const Shotline__WorkerHello *h, int64_t now_ms)
 {
+    const struct peer *peer = &message->peer;
     struct digest proof;
     char name[64], device[128], reason[256];
     bool restarted;
@@ -132,7 +139,8 @@ static void on_hello(struct farm *f, const struct peer *peer, const Shotline__Wo
                                                            .boot_id = h->boot_id.data,
                                                            .device = device,
                                                            .device_bytes = (int64_t)h->device_bytes,
-                                                           .address = address },
+                                                           .address = address,
+                                                           .key = message->key },
                                    now_ms, &restarted);
     if (!w) {
         refuse(f, peer, name, "the farm is full");
@@ -400,8 +408,24 @@ static void on_bye(struct farm *f, struct worker *w)
     w->left = true;
 }
 
+/* Whether the guard lets it pass; if not, the worker is told. */
+static bool may_speak(struct farm *f, const struct message *message, int64_t now_ms)
+{
+    const char *why;
+
+    if (guard_hears(f->guard, CONVERSATION_WORKERS, message, now_ms, &why) &&
+        guard_allows(f->guard, CONVERSATION_WORKERS, message, ACCESS_WORK, now_ms, &why))
+        return true;
+    if (why)
+        send_refused(f, &message->peer, why);
+    return false;
+}
+
 static bool on_message(struct farm *f, const struct message *message, int64_t now_ms, struct error *err)
 {
+    if (!may_speak(f, message, now_ms))
+        return true;
+
     struct arena arena = { 0 };
     struct error fault;
     bool ok = true;
@@ -409,13 +433,15 @@ static bool on_message(struct farm *f, const struct message *message, int64_t no
         codec_unpack(&shotline__to_coordinator__descriptor, message->data, message->size, &arena, &fault);
 
     if (!m) {
-        log_warn("worker.malformed", "reason=\"%s\"", fault.text);
+        guard_refused(f->guard, CONVERSATION_WORKERS, message, REFUSAL_MALFORMED, fault.text, now_ms);
     } else if (m->hello) {
-        on_hello(f, &message->peer, m->hello, now_ms);
+        on_hello(f, message, m->hello, now_ms);
     } else {
         struct worker_address address = address_of(&message->peer);
         struct worker *w = fleet_at_address(&f->fleet, &address);
 
+        if (w && memcmp(w->key.bytes, message->key.bytes, CURVE_BYTES)) /* a connection's name may be taken again */
+            w = NULL;
         if (!w) {
             if (!m->bye)
                 say_hello_again(f, &message->peer);
@@ -450,6 +476,28 @@ bool worker_api_drain(struct farm *f, int most, int64_t now_ms, bool *ok, struct
             return false;
     }
     return true;
+}
+
+uint32_t worker_api_give_up(struct farm *f, const struct curve_key *key, const char *why)
+{
+    uint32_t leases = 0;
+
+    for (size_t i = 0; i < f->fleet.count; i++) {
+        struct worker *w = f->fleet.workers[i];
+
+        if (memcmp(w->key.bytes, key->bytes, CURVE_BYTES))
+            continue;
+        leases += w->running_count;
+        lose_tasks(f, w);
+        if (w->alive) {
+            const struct peer peer = peer_of(&w->address);
+
+            log_warn("worker.given_up", "worker=%" PRIu64 " name=\"%s\" reason=\"%s\"", w->id.v, w->name, why);
+            send_refused(f, &peer, why);
+            worker_gone(w);
+        }
+    }
+    return leases;
 }
 
 void worker_api_tick(struct farm *f, int64_t now_ms)

@@ -167,6 +167,10 @@ static bool turn(struct loop *l, struct error *err)
         items[STOP].events = 0; /* told already */
     if (zmq_poll(items, l->endpoint ? COUNT : FARM, wait_ms > 0 ? (long)wait_ms : 0) < 0)
         return zmq_errno() == EINTR || error_set(err, ERROR_IO, "zmq_poll: %s", zmq_strerror(zmq_errno()));
+    if (l->endpoint && endpoint_refused(l->endpoint))
+        return error_set(err, ERROR_INPUT,
+                         "the farm at %s does not accept this worker's key: it is not known there, or revoked",
+                         l->o->farm);
     now_ms = clock_now_ms();
     if (items[STOP].revents) {
         log_info("worker.leaving", "patience_ms=%" PRId64, l->o->patience_ms);

@@ -8,6 +8,7 @@
 #include "common/nn/exec.h"
 #include "common/nn/kernel_proof.h"
 #include "common/wire/endpoint.h"
+#include "common/wire/join.h"
 #include "worker/loop.h"
 
 #include <errno.h>
@@ -23,17 +24,19 @@
 #include <unistd.h>
 
 #define PATIENCE_MS 2500
+#define JOIN_MS     30000
 #define MAX_DEVICES 64
 
 struct settings {
-    const char *farm, *state, *device, *name, *pack;
+    const char *farm, *join, *key, *state, *device, *name, *pack;
     int64_t cache_bytes;
-    bool list_devices, validate, version;
+    bool join_only, list_devices, validate, version;
 };
 
 /* The folders of one worker; a lock keeps a second process out. */
 struct places {
-    char state[PATH_MAX], blobs[PATH_MAX], packs[PATH_MAX], outbox[PATH_MAX], scratch[PATH_MAX], pipelines[PATH_MAX];
+    char state[PATH_MAX], key[PATH_MAX], blobs[PATH_MAX], packs[PATH_MAX], outbox[PATH_MAX], scratch[PATH_MAX],
+        pipelines[PATH_MAX];
     int lock_fd;
 };
 
@@ -56,7 +59,20 @@ static enum args_result read_settings(struct settings *s, int argc, char **argv,
           .kind = ARG_TEXT,
           .to = &s->farm,
           .value = "ADDRESS",
-          .help = "the farm: ipc:///FOLDER or tcp://HOST:PORT" },
+          .help = "the farm: ipc:///FOLDER or tcp://HOST:PORT [the one that was joined]" },
+        { .letter = 'j',
+          .name = "join",
+          .kind = ARG_TEXT,
+          .to = &s->join,
+          .value = "LINE",
+          .help = "enter a farm with what `shotline invite worker` has printed there; - reads standard input" },
+        { .name = "join-only", .kind = ARG_FLAG, .to = &s->join_only, .help = "join and end: a service does the work" },
+        { .letter = 'k',
+          .name = "key",
+          .kind = ARG_TEXT,
+          .to = &s->key,
+          .value = "FILE",
+          .help = "the credential of a tcp:// farm [STATE/farm.json, which --join makes]" },
         { .letter = 's',
           .name = "state",
           .kind = ARG_TEXT,
@@ -79,7 +95,7 @@ static enum args_result read_settings(struct settings *s, int argc, char **argv,
           .kind = ARG_TEXT,
           .to = &s->name,
           .value = "NAME",
-          .help = "unique in the farm [HOST-PID]" },
+          .help = "unique in the farm [the one of the key, else HOST-PID]" },
         { .letter = 'p',
           .name = "pack",
           .kind = ARG_TEXT,
@@ -110,8 +126,8 @@ static enum args_result read_settings(struct settings *s, int argc, char **argv,
     enum args_result result = args_parse(&command, argc, argv, operands, &operand_count, err);
 
     free(operands);
-    if (result == ARGS_OK && !s->farm && !s->list_devices && !s->version) {
-        error_set(err, ERROR_USAGE, "--farm: expected the address of a farm, ipc:///FOLDER or tcp://HOST:PORT");
+    if (result == ARGS_OK && s->join_only && !s->join) {
+        error_set(err, ERROR_USAGE, "--join-only: expected --join LINE too");
         return ARGS_BAD;
     }
     return result;
@@ -154,6 +170,7 @@ static bool open_places(struct places *p, const char *state, struct error *err)
     if (!state && !default_state(p->state, sizeof p->state, err))
         return false;
     if ((state && !str_copy(p->state, sizeof p->state, state)) ||
+        !file_join(p->key, sizeof p->key, p->state, "farm.json") ||
         !file_join(p->blobs, sizeof p->blobs, p->state, "blobs") ||
         !file_join(p->packs, sizeof p->packs, p->state, "packs") ||
         !file_join(p->outbox, sizeof p->outbox, p->state, "outbox") ||
@@ -168,6 +185,63 @@ static bool open_places(struct places *p, const char *state, struct error *err)
         return error_set(err, ERROR_IO, "%s: %s", lock, strerror(errno));
     if (flock(p->lock_fd, LOCK_EX | LOCK_NB) != 0)
         return error_set(err, ERROR_USAGE, "%s: another worker uses this folder; give each its own --state", p->state);
+    return true;
+}
+
+/* ---- the farm ---- */
+
+/* With a line a key is made, once: the line may stand in a unit file that is started again. */
+static bool join(const struct settings *s, const char *path, struct credential *c, struct error *err)
+{
+    char text[CREDENTIAL_LINE_ROOM];
+    struct credential line = { 0 };
+    bool ok = join_read_line(s->join, text, err) && credential_from_line(&line, text, err);
+
+    if (ok && line.role != ROLE_WORKER)
+        ok = error_set(err, ERROR_USAGE, "this line is for a %s: shotline join LINE", role_name(line.role));
+    if (ok && file_exists(path) && credential_load(c, path, err) && curve_equal(&c->farm_key, &line.farm_key)) {
+        log_info("worker.joined", "farm=%s name=\"%s\" already=1", c->farm, c->name);
+    } else if (ok) {
+        ok = join_farm(&line, path, c, JOIN_MS, NULL, err);
+        if (ok)
+            log_info("worker.joined", "farm=%s name=\"%s\" key=\"%s\"", c->farm, c->name, path);
+    }
+    curve_forget(&line.own);
+    return ok || error_wrap(err, "--join");
+}
+
+/* Which farm, and with what keys; *keys is NULL for one on ipc://. */
+static bool find_farm(struct settings *s, const struct places *p, struct credential *c, struct endpoint_keys *room,
+                      const struct endpoint_keys **keys, struct error *err)
+{
+    const char *path = s->key ? s->key : p->key;
+    char address[PATH_MAX];
+
+    *keys = NULL;
+    if (s->farm && !endpoint_address(s->farm, CONVERSATION_WORKERS, address, sizeof address, err))
+        return false;
+    if (s->farm && !endpoint_has_keys(s->farm))
+        return (!s->join && !s->key) ||
+               error_set(err, ERROR_USAGE, "--farm %s: only a farm on tcp:// has keys", s->farm);
+    if (s->join ? !join(s, path, c, err) : file_exists(path) && !credential_load(c, path, err))
+        return false;
+    if (!*c->farm && s->key)
+        return error_set(err, ERROR_USAGE, "--key %s: there is no such file", s->key);
+    if (!*c->farm && s->farm)
+        return error_set(err, ERROR_USAGE,
+                         "--farm %s: there is no key for it in %s: --join with a line of `shotline "
+                         "invite worker`",
+                         s->farm, path);
+    if (!*c->farm)
+        return error_set(err, ERROR_USAGE,
+                         "--farm: expected the address of a farm, ipc:///FOLDER or tcp://HOST:PORT, "
+                         "or --join with a line of `shotline invite worker`");
+    if (c->role != ROLE_WORKER)
+        return error_set(err, ERROR_USAGE, "%s: the key of a %s, expected a worker's", path, role_name(c->role));
+    s->farm = s->farm ? s->farm : c->farm;
+    s->name = s->name ? s->name : c->name;
+    *room = (struct endpoint_keys){ .own = c->own, .farm = c->farm_key };
+    *keys = room;
     return true;
 }
 
@@ -254,7 +328,8 @@ static bool catch_signals(struct error *err)
     return true;
 }
 
-static bool work(const struct settings *s, const struct places *p, struct device *d, bool *stuck, struct error *err)
+static bool work(const struct settings *s, const struct places *p, const struct endpoint_keys *keys, struct device *d,
+                 bool *stuck, struct error *err)
 {
     struct store_dir *blobs = store_dir_open(p->blobs, s->cache_bytes, err);
     struct packs *packs = blobs ? packs_open(p->packs, s->pack, err) : NULL;
@@ -264,6 +339,7 @@ static bool work(const struct settings *s, const struct places *p, struct device
     if (ok) {
         struct loop_options o = {
             .farm = s->farm,
+            .keys = keys,
             .who = { .name = s->name, .device = d->name, .device_bytes = d->bytes, .kernel_proof = d->proof },
             .blobs = blobs,
             .packs = packs,
@@ -288,34 +364,46 @@ static bool work(const struct settings *s, const struct places *p, struct device
     return ok;
 }
 
+static bool choose_name(struct settings *s, char *name, size_t room, struct error *err)
+{
+    char host[80] = "worker";
+
+    if (s->name) {
+        if (!str_copy(name, room, s->name) || !*name)
+            return error_set(err, ERROR_USAGE, "--name: expected 1 to %zu bytes", room - 1);
+    } else {
+        gethostname(host, sizeof host - 1);
+        snprintf(name, room, "%s-%d", host, (int)getpid());
+    }
+    s->name = name;
+    log_set_name(name);
+    return true;
+}
+
 static bool run(struct settings *s, struct error *err)
 {
     static char name[128]; /* the log borrows it for ever */
     struct places places = { .lock_fd = -1 };
     struct device device = { .options = {
                                  .device = s->device, .cache_dir = places.pipelines, .validate = s->validate } };
-    char host[80] = "worker", address[256];
+    struct credential credential = { 0 };
+    struct endpoint_keys keys = { 0 };
+    const struct endpoint_keys *with_keys = NULL;
     bool stuck = false, ok;
 
-    if (s->name) {
-        if (!str_copy(name, sizeof name, s->name) || !*name)
-            return error_set(err, ERROR_USAGE, "--name: expected 1 to %zu bytes", sizeof name - 1);
-    } else {
-        gethostname(host, sizeof host - 1);
-        snprintf(name, sizeof name, "%s-%d", host, (int)getpid());
-    }
-    s->name = name;
-    log_set_name(name);
-    ok = catch_signals(err) && endpoint_address(s->farm, CONVERSATION_WORKERS, address, sizeof address, err) &&
-         open_places(&places, s->state, err) && work(s, &places, &device, &stuck, err);
+    ok = catch_signals(err) && open_places(&places, s->state, err) &&
+         find_farm(s, &places, &credential, &keys, &with_keys, err) && choose_name(s, name, sizeof name, err) &&
+         (s->join_only || work(s, &places, with_keys, &device, &stuck, err));
     if (stuck) { /* its thread is inside the driver: nothing can be taken down under it */
         log_warn("worker.stuck", "reason=\"the task did not stop; the process ends without cleaning up\"");
         _exit(ok ? 0 : error_exit_code(err));
     }
     exec_close(&device.ready);
+    curve_forget(&keys.own);
+    curve_forget(&credential.own);
     if (places.lock_fd >= 0)
         close(places.lock_fd);
-    if (ok)
+    if (ok && !s->join_only)
         log_info("worker.end", "farm=%s", s->farm);
     return ok;
 }

@@ -33,7 +33,7 @@ enum role role_from_name(const char *name)
     for (int r = ROLE_VIEWER; r <= ROLE_WORKER; r++)
         if (strcmp(role_names[r], name) == 0)
             return (enum role)r;
-    return ROLE_NONE;
+    return ROLE_NOBODY;
 }
 
 /* ---- the file ---- */
@@ -75,7 +75,7 @@ bool credential_load(struct credential *c, const char *path, struct error *err)
     if (!str_copy(c->name, sizeof c->name, json_text(&r, j, "name")))
         json_fail(&r, "name", "too long");
     c->role = role_from_name(json_text(&r, j, "role"));
-    if (c->role == ROLE_NONE && !r.failed)
+    if (c->role == ROLE_NOBODY && !r.failed)
         json_fail(&r, "role", "expected viewer, submitter, operator or worker");
     if (!curve_from_text(&secret, json_text(&r, j, "secret")) && !r.failed)
         json_fail(&r, "secret", "expected a key of 43 characters");
@@ -157,7 +157,7 @@ bool credential_from_line(struct credential *c, const char *line, struct error *
     if (!take_part(&at, host, sizeof host) || !strrchr(host, ':') ||
         host[strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:-_[]")])
         return bad_line("names no HOST:PORT", err);
-    if (!take_part(&at, role, sizeof role) || (c->role = role_from_name(role)) == ROLE_NONE)
+    if (!take_part(&at, role, sizeof role) || (c->role = role_from_name(role)) == ROLE_NOBODY)
         return bad_line("names no role", err);
     if (strlen(at) != KEYS_TEXT ||
         sodium_base642bin(keys, sizeof keys, at, KEYS_TEXT, NULL, &size, NULL,

@@ -12,14 +12,14 @@
 
 /* What the bearer of a key may do. The numbers are stored and sent. */
 enum role {
-    ROLE_NONE,
+    ROLE_NOBODY,
     ROLE_VIEWER = 1,    /* look: status, plans, videos */
     ROLE_SUBMITTER = 2, /* and submit campaigns, and cancel those */
     ROLE_OPERATOR = 3,  /* everything that a client can ask for */
     ROLE_WORKER = 4,    /* work, and nothing else */
 };
 const char *role_name(enum role r);
-enum role role_from_name(const char *name); /* ROLE_NONE: there is none of this name */
+enum role role_from_name(const char *name); /* ROLE_NOBODY: there is none of this name */
 
 struct credential {
     char farm[256]; /* base address */

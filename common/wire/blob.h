@@ -17,12 +17,24 @@
 typedef bool blob_lookup(void *context, const struct digest *d, char *path, size_t room);
 
 struct blob_server;
+/* Who may ask for what. Called on the server's thread. */
+struct blob_guard {
+    /* Before a message is looked at. False: refused; *why is the reason for the peer, or NULL: it gets no answer. */
+    bool (*hears)(void *context, const struct message *m, int64_t now_ms, const char **why);
+    bool (*allows)(void *context, const struct message *m, bool write, int64_t now_ms, const char **why);
+    /* It has sent what is no message, or a blob that is not what its digest says. */
+    void (*malformed)(void *context, const struct message *m, const char *what, int64_t now_ms);
+    void (*bad_digest)(void *context, const struct message *m, const char *what, int64_t now_ms);
+    void *context;
+};
+
 struct blob_server_options {
     struct endpoint *endpoint; /* bound; the server's from now on, and closed also on failure */
     struct store_dir *store;   /* borrowed */
     int64_t max_blob_bytes;
     blob_lookup *lookup; /* may be NULL */
     void *context;
+    const struct blob_guard *guard; /* NULL: everybody may everything */
 };
 /* Serves on its own thread until closed. */
 struct blob_server *blob_server_open(const struct blob_server_options *o, struct error *err);

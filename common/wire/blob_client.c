@@ -84,6 +84,11 @@ static Shotline__BlobMessage *receive(struct blob_client *c, const struct digest
             error_set(err, ERROR_CANCELLED, "blob transfer stopped");
             return NULL;
         }
+        if (endpoint_refused(c->endpoint)) {
+            error_set(err, ERROR_INPUT, "%s: the farm does not accept our key: it is not known there, or revoked",
+                      c->address);
+            return NULL;
+        }
         if (now_ms - p->progress_ms >= p->timeout_ms) {
             error_set(err, ERROR_UNREACHABLE, "%s: no answer for %" PRId64 " ms", c->address, p->timeout_ms);
             return NULL;
@@ -119,6 +124,8 @@ static bool refuse(const struct digest *d, const Shotline__BlobResult *r, struct
         return error_set(err, ERROR_INPUT, "blob %.16s...: refused: %s", hex, text);
     case SHOTLINE__BLOB_VERDICT__BLOB_TOO_LARGE:
         return error_set(err, ERROR_INPUT, "blob %.16s...: too large: %s", hex, text);
+    case SHOTLINE__BLOB_VERDICT__BLOB_FORBIDDEN:
+        return error_set(err, ERROR_INPUT, "blob %.16s...: the farm refuses: %s", hex, text);
     case SHOTLINE__BLOB_VERDICT__BLOB_NO_ROOM:
         return error_set(err, ERROR_IO, "blob %.16s...: the farm cannot store it: %s", hex, text);
     default:

@@ -27,6 +27,7 @@
 
 #define MAX_TRANSFERS    256
 #define MAX_PER_PEER     16
+#define MAX_PER_KEY      64
 #define MAX_RECEIVE_TURN 64 /* messages taken before the senders have their turn */
 #define IDLE_MS          60000
 #define BLOCKED_WAIT_MS  5
@@ -34,6 +35,7 @@
 struct transfer {
     bool used;
     struct peer peer;
+    struct curve_key key; /* of the peer */
     struct digest digest;
     int64_t last_ms;
     /* sending */
@@ -94,23 +96,29 @@ static void transfer_end(struct transfer *t)
     *t = (struct transfer){ .fd = -1 };
 }
 
-static struct transfer *transfer_find(struct blob_server *s, const struct peer *peer, const struct digest *d)
+static bool is_from(const struct transfer *t, const struct message *m)
+{
+    return memcmp(&t->peer, &m->peer, sizeof t->peer) == 0 && memcmp(&t->key, &m->key, sizeof t->key) == 0;
+}
+
+static struct transfer *transfer_find(struct blob_server *s, const struct message *m, const struct digest *d)
 {
     for (size_t i = 0; i < MAX_TRANSFERS; i++) {
         struct transfer *t = &s->transfers[i];
 
-        if (t->used && digest_equal(&t->digest, d) && memcmp(&t->peer, peer, sizeof *peer) == 0)
+        if (t->used && digest_equal(&t->digest, d) && is_from(t, m))
             return t;
     }
     return NULL;
 }
 
-/* A fresh transfer; NULL when the table or this peer's share is full: the peer asks again later. */
-static struct transfer *transfer_begin(struct blob_server *s, const struct peer *peer, const struct digest *d,
+/* A fresh transfer; NULL when the table or this peer's or key's share is full: the peer asks again later. */
+static struct transfer *transfer_begin(struct blob_server *s, const struct message *m, const struct digest *d,
                                        int64_t now_ms)
 {
-    struct transfer *slot = transfer_find(s, peer, d);
-    size_t of_peer = 0;
+    struct transfer *slot = transfer_find(s, m, d);
+    const bool has_key = !curve_is_none(&m->key);
+    size_t of_peer = 0, of_key = 0;
 
     if (slot)
         transfer_end(slot);
@@ -119,13 +127,20 @@ static struct transfer *transfer_begin(struct blob_server *s, const struct peer 
 
         if (!t->used)
             slot = t;
-        else if (memcmp(&t->peer, peer, sizeof *peer) == 0)
-            of_peer++;
+        of_peer += t->used && is_from(t, m);
+        of_key += t->used && has_key && memcmp(&t->key, &m->key, sizeof t->key) == 0;
     }
-    if (!slot || of_peer >= MAX_PER_PEER)
+    if (!slot || of_peer >= MAX_PER_PEER || of_key >= MAX_PER_KEY)
         return NULL;
-    *slot = (struct transfer){ .used = true, .peer = *peer, .digest = *d, .last_ms = now_ms, .fd = -1 };
+    *slot =
+        (struct transfer){ .used = true, .peer = m->peer, .key = m->key, .digest = *d, .last_ms = now_ms, .fd = -1 };
     return slot;
+}
+
+/* Whose it is, as if it had just spoken. */
+static struct message transfer_peer(const struct transfer *t)
+{
+    return (struct message){ .peer = t->peer, .key = t->key };
 }
 
 static void drop_idle(struct blob_server *s, int64_t now_ms)
@@ -164,7 +179,7 @@ static int open_blob(struct blob_server *s, const struct digest *d, int64_t *byt
     return fd;
 }
 
-static void on_get(struct blob_server *s, const struct peer *peer, const Shotline__BlobGet *get, int64_t now_ms)
+static void on_get(struct blob_server *s, const struct message *from, const Shotline__BlobGet *get, int64_t now_ms)
 {
     struct digest d;
     struct transfer *t;
@@ -175,10 +190,10 @@ static void on_get(struct blob_server *s, const struct peer *peer, const Shotlin
         return;
     fd = open_blob(s, &d, &bytes);
     if (fd < 0) {
-        send_result(s, peer, &d, SHOTLINE__BLOB_VERDICT__BLOB_UNKNOWN, NULL);
+        send_result(s, &from->peer, &d, SHOTLINE__BLOB_VERDICT__BLOB_UNKNOWN, NULL);
         return;
     }
-    t = transfer_begin(s, peer, &d, now_ms);
+    t = transfer_begin(s, from, &d, now_ms);
     if (!t) {
         close(fd);
         return;
@@ -190,7 +205,7 @@ static void on_get(struct blob_server *s, const struct peer *peer, const Shotlin
     t->allowed = allowed_until((uint64_t)t->offset, get->credit > 0 ? get->credit : 1);
 }
 
-static void on_credit(struct blob_server *s, const struct peer *peer, const Shotline__BlobCredit *credit,
+static void on_credit(struct blob_server *s, const struct message *from, const Shotline__BlobCredit *credit,
                       int64_t now_ms)
 {
     struct digest d;
@@ -199,7 +214,7 @@ static void on_credit(struct blob_server *s, const struct peer *peer, const Shot
 
     if (!codec_digest(&d, &credit->digest))
         return;
-    t = transfer_find(s, peer, &d);
+    t = transfer_find(s, from, &d);
     if (!t || t->fd < 0)
         return;
     t->last_ms = now_ms;
@@ -247,17 +262,21 @@ static bool send_chunk(struct blob_server *s, struct transfer *t, int64_t now_ms
 
 /* ---- put ---- */
 
-static void put_failed(struct blob_server *s, struct transfer *t, const struct error *why)
+static void put_failed(struct blob_server *s, struct transfer *t, const struct error *why, int64_t now_ms)
 {
+    const struct message from = transfer_peer(t);
     Shotline__BlobVerdict verdict =
         why->kind == ERROR_IO ? SHOTLINE__BLOB_VERDICT__BLOB_NO_ROOM : SHOTLINE__BLOB_VERDICT__BLOB_BAD_DIGEST;
 
-    log_warn("blob.put_failed", "reason=\"%s\"", why->text);
+    if (why->kind != ERROR_IO && s->o.guard)
+        s->o.guard->bad_digest(s->o.guard->context, &from, why->text, now_ms);
+    else
+        log_warn("blob.put_failed", "reason=\"%s\"", why->text);
     send_result(s, &t->peer, &t->digest, verdict, why->text);
     transfer_end(t);
 }
 
-static void put_advance(struct blob_server *s, struct transfer *t)
+static void put_advance(struct blob_server *s, struct transfer *t, int64_t now_ms)
 {
     struct error why = { 0 };
 
@@ -266,14 +285,14 @@ static void put_advance(struct blob_server *s, struct transfer *t)
         return;
     }
     if (!store_writer_commit(&t->writer, &why)) {
-        put_failed(s, t, &why);
+        put_failed(s, t, &why, now_ms);
         return;
     }
     send_result(s, &t->peer, &t->digest, SHOTLINE__BLOB_VERDICT__BLOB_STORED, NULL);
     transfer_end(t);
 }
 
-static void on_put(struct blob_server *s, const struct peer *peer, const Shotline__BlobPut *put, int64_t now_ms)
+static void on_put(struct blob_server *s, const struct message *from, const Shotline__BlobPut *put, int64_t now_ms)
 {
     struct error why = { 0 };
     struct digest d;
@@ -286,25 +305,26 @@ static void on_put(struct blob_server *s, const struct peer *peer, const Shotlin
 
         snprintf(text, sizeof text, "%" PRIu64 " bytes; at most %" PRId64 " are taken", put->bytes,
                  s->o.max_blob_bytes);
-        send_result(s, peer, &d, SHOTLINE__BLOB_VERDICT__BLOB_TOO_LARGE, text);
+        send_result(s, &from->peer, &d, SHOTLINE__BLOB_VERDICT__BLOB_TOO_LARGE, text);
         return;
     }
     if (store_dir_has(s->o.store, &d)) {
-        send_result(s, peer, &d, SHOTLINE__BLOB_VERDICT__BLOB_STORED, NULL);
+        send_result(s, &from->peer, &d, SHOTLINE__BLOB_VERDICT__BLOB_STORED, NULL);
         return;
     }
-    t = transfer_begin(s, peer, &d, now_ms);
+    t = transfer_begin(s, from, &d, now_ms);
     if (!t)
         return;
     t->bytes = (int64_t)put->bytes;
     t->writer = store_writer_open(s->o.store, &d, t->bytes, &why);
     if (!t->writer)
-        put_failed(s, t, &why);
+        put_failed(s, t, &why, now_ms);
     else
-        put_advance(s, t);
+        put_advance(s, t, now_ms);
 }
 
-static void on_chunk(struct blob_server *s, const struct peer *peer, const Shotline__BlobChunk *chunk, int64_t now_ms)
+static void on_chunk(struct blob_server *s, const struct message *from, const Shotline__BlobChunk *chunk,
+                     int64_t now_ms)
 {
     struct error why = { 0 };
     struct digest d;
@@ -312,39 +332,80 @@ static void on_chunk(struct blob_server *s, const struct peer *peer, const Shotl
 
     if (!codec_digest(&d, &chunk->digest))
         return;
-    t = transfer_find(s, peer, &d);
+    t = transfer_find(s, from, &d);
     if (!t || !t->writer)
         return; /* ended meanwhile: the sender will ask again */
     t->last_ms = now_ms;
     if (chunk->data.len == 0 || chunk->offset != (uint64_t)store_writer_offset(t->writer))
         return; /* a repeat, or behind a gap: the sender goes back when it sees no progress */
     if (!store_writer_append(t->writer, chunk->data.data, chunk->data.len, &why))
-        put_failed(s, t, &why);
+        put_failed(s, t, &why, now_ms);
     else
-        put_advance(s, t);
+        put_advance(s, t, now_ms);
 }
 
 /* ---- the thread ---- */
 
+/* Whether what it asks for may be done; else its answer has been sent, if it gets one. */
+static bool allowed(struct blob_server *s, const struct message *m, const Shotline__BlobMessage *b, bool heard,
+                    const char *why, int64_t now_ms)
+{
+    const struct blob_guard *g = s->o.guard;
+    const ProtobufCBinaryData *digest = b->get ? &b->get->digest : b->put ? &b->put->digest : NULL;
+    struct digest d;
+
+    if (heard && (!g || g->allows(g->context, m, b->put || b->chunk, now_ms, &why)))
+        return true;
+    if (why && digest && codec_digest(&d, digest))
+        send_result(s, &m->peer, &d, SHOTLINE__BLOB_VERDICT__BLOB_FORBIDDEN, why);
+    return false;
+}
+
+static void malformed(struct blob_server *s, const struct message *m, const char *what, int64_t now_ms)
+{
+    if (s->o.guard)
+        s->o.guard->malformed(s->o.guard->context, m, what, now_ms);
+    else
+        log_warn("blob.bad_message", "reason=\"%s\"", what);
+}
+
 static void handle(struct blob_server *s, const struct message *m, int64_t now_ms)
 {
+    const char *refusal = NULL;
+    bool heard = !s->o.guard || s->o.guard->hears(s->o.guard->context, m, now_ms, &refusal);
     struct arena arena = { 0 };
     struct error why = { 0 };
-    Shotline__BlobMessage *b = codec_unpack(&shotline__blob_message__descriptor, m->data, m->size, &arena, &why);
+    Shotline__BlobMessage *b;
 
-    if (!b)
-        log_warn("blob.bad_message", "reason=\"%s\"", why.text);
-    else if (b->version != WIRE_VERSION)
-        log_warn("blob.bad_version", "version=%" PRIu32 " expected=%u", b->version, WIRE_VERSION);
-    else if (b->get)
-        on_get(s, &m->peer, b->get, now_ms);
-    else if (b->put)
-        on_put(s, &m->peer, b->put, now_ms);
-    else if (b->chunk)
-        on_chunk(s, &m->peer, b->chunk, now_ms);
-    else if (b->credit)
-        on_credit(s, &m->peer, b->credit, now_ms);
+    if (!heard && !refusal)
+        return;
+    b = codec_unpack(&shotline__blob_message__descriptor, m->data, m->size, &arena, &why);
+    if (!b) {
+        malformed(s, m, m->fault ? m->fault : why.text, now_ms);
+    } else if (b->version != WIRE_VERSION) {
+        snprintf(why.text, sizeof why.text, "version %" PRIu32 " of the protocol, expected %u", b->version,
+                 WIRE_VERSION);
+        malformed(s, m, why.text, now_ms);
+    } else if (allowed(s, m, b, heard, refusal, now_ms)) {
+        if (b->get)
+            on_get(s, m, b->get, now_ms);
+        else if (b->put)
+            on_put(s, m, b->put, now_ms);
+        else if (b->chunk)
+            on_chunk(s, m, b->chunk, now_ms);
+        else if (b->credit)
+            on_credit(s, m, b->credit, now_ms);
+    }
     arena_free(&arena);
+}
+
+/* A key that is revoked while it fetches gets not one chunk more. */
+static bool may_have(struct blob_server *s, const struct transfer *t, int64_t now_ms)
+{
+    const struct message from = transfer_peer(t);
+    const char *why;
+
+    return !s->o.guard || s->o.guard->allows(s->o.guard->context, &from, false, now_ms, &why);
 }
 
 /* One chunk for everyone who has credit. Says how long the poll may sleep. */
@@ -357,7 +418,9 @@ static long send_turn(struct blob_server *s, int64_t now_ms)
 
         if (!can_send(t))
             continue;
-        if (!send_chunk(s, t, now_ms))
+        if (!may_have(s, t, now_ms))
+            transfer_end(t);
+        else if (!send_chunk(s, t, now_ms))
             blocked = true;
         else if (can_send(t))
             more = true;

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -167,6 +168,19 @@ static bool set_keys(struct endpoint *e, const struct curve_pair *own, const str
            set_key(e, ZMQ_CURVE_SECRETKEY, &own->secret);
 }
 
+/* To connect, one must be able to write to an ipc socket: its user, and the group if the umask lets it. */
+static bool close_to_others(const char *address, struct error *err)
+{
+    struct stat st;
+    const char *path = address + strlen("ipc://");
+
+    if (!str_starts(address, "ipc://"))
+        return true;
+    if (stat(path, &st) != 0 || chmod(path, st.st_mode & 0770) != 0)
+        return error_set(err, ERROR_IO, "%s", strerror(errno));
+    return true;
+}
+
 static struct endpoint *endpoint_open(int type, const char *address, const struct curve_pair *own,
                                       const struct curve_key *farm, struct error *err)
 {
@@ -179,6 +193,8 @@ static struct endpoint *endpoint_open(int type, const char *address, const struc
         error_set(err, ERROR_IO, "%s %s: its keys are refused: %s", verb, address, zmq_strerror(zmq_errno()));
     else if ((type == ZMQ_ROUTER ? zmq_bind(e->handle, address) : zmq_connect(e->handle, address)) != 0)
         error_set(err, ERROR_IO, "%s %s: %s", verb, address, zmq_strerror(zmq_errno()));
+    else if (type == ZMQ_ROUTER && !close_to_others(address, err))
+        error_wrap(err, "%s %s", verb, address);
     else
         return e;
     endpoint_close(&e);

@@ -177,8 +177,8 @@ static void roles_have_names(void **state)
     (void)state;
     for (int role = ROLE_VIEWER; role <= ROLE_WORKER; role++)
         assert_int_equal(role_from_name(role_name((enum role)role)), role);
-    assert_int_equal(role_from_name("king"), ROLE_NONE);
-    assert_int_equal(role_from_name(""), ROLE_NONE);
+    assert_int_equal(role_from_name("king"), ROLE_NOBODY);
+    assert_int_equal(role_from_name(""), ROLE_NOBODY);
     assert_string_equal(role_name((enum role)99), "nobody");
 }
 

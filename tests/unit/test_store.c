@@ -94,11 +94,13 @@ static bool see_task(void *context, const struct stored_task *row, struct error 
     return true;
 }
 
-static bool see_worker(void *context, struct worker_id id, const char *name, const uint8_t boot_id[16])
+static bool see_worker(void *context, struct worker_id id, const char *name, const uint8_t boot_id[16],
+                       const struct curve_key *key)
 {
     struct seen *s = context;
 
     assert_int_equal(boot_id[0], 3);
+    assert_int_equal(key->bytes[5], 9);
     assert_int_equal(id.v, 1);
     strcpy(s->name, name);
     s->workers++;
@@ -125,7 +127,9 @@ static void what_is_saved_comes_back(void **state)
     struct error err = { 0 };
     bool restarted;
 
-    fleet_hello(&f, &(struct worker_hello){ .name = "w", .boot_id = (uint8_t[16]){ 3 }, .device = "d" }, 0, &restarted);
+    fleet_hello(
+        &f, &(struct worker_hello){ .name = "w", .boot_id = (uint8_t[16]){ 3 }, .device = "d", .key = { { [5] = 9 } } },
+        0, &restarted);
     struct task *t = graph_lease(&l, c, 1, 0);
     struct task_failure failure = {
         .worker = { 1 }, .failure = FAILURE_WORKER, .reason = "disk", .able_workers = 3, .device_bytes = 9
@@ -184,6 +188,7 @@ static void an_older_file_is_upgraded(void **state)
     (void)state;
     struct error err = { 0 };
     struct seen seen = { 0 };
+    const struct access_entry e = { .key = { { 1 } }, .name = "n", .role = ROLE_VIEWER, .state = ACCESS_MEMBER };
 
     if (!file_copy("tests/unit/data/farm-v1.db", path, &err))
         fail_msg("%s", err.text);
@@ -201,6 +206,8 @@ static void an_older_file_is_upgraded(void **state)
         assert_int_equal(seen.task[0].reason, REASON_NONE);
         assert_int_equal(seen.task[0].checkpoint_step, 0);
         assert_int_equal(seen.campaign.superseded, 0);
+        assert_true(curve_is_none(&seen.campaign.owner));
+        assert_true(store_put_key(s, &e, &err));
         store_close(&s);
     }
 }
@@ -327,6 +334,62 @@ static void foreign_and_damaged_files_are_refused(void **state)
     free(bytes);
 }
 
+static bool one_key(void *context, const struct access_entry *e)
+{
+    struct access_entry *to = context;
+
+    assert_int_equal(to->state, 0); /* one row */
+    *to = *e;
+    return true;
+}
+
+static void keys_and_whose_things_are_come_back(void **state)
+{
+    (void)state;
+    const struct curve_key mine = { { 1, 2, 3 } }, heir = { { 4, 5 } };
+    struct access_entry e = { .key = mine,
+                              .name = "gpu-1",
+                              .role = ROLE_WORKER,
+                              .state = ACCESS_INVITED,
+                              .created_ms = 5,
+                              .expires_ms = 77 },
+                        back = { 0 };
+    struct error err = { 0 };
+    struct ledger l = { 0 };
+    struct fleet f = { 0 };
+    struct store *s = must_open();
+
+    small_campaign(&l)->owner = mine;
+    assert_true(store_put_key(s, &e, &err));
+    must_save(s, &l, &f);
+    e.state = ACCESS_USED;
+    e.heir = heir;
+    assert_true(store_put_key(s, &e, &err));
+    store_close(&s); /* not saved: as if killed */
+    s = must_open();
+    assert_true(store_each_key(s, one_key, &back, &err));
+    assert_int_equal(back.state, ACCESS_INVITED);
+    assert_true(store_put_key(s, &e, &err));
+    must_save(s, &l, &f);
+    store_close(&s);
+
+    s = must_open();
+    back = (struct access_entry){ 0 };
+    assert_true(store_each_key(s, one_key, &back, &err));
+    assert_memory_equal(&back.key, &mine, sizeof mine);
+    assert_memory_equal(&back.heir, &heir, sizeof heir);
+    assert_string_equal(back.name, "gpu-1");
+    assert_int_equal(back.role, ROLE_WORKER);
+    assert_int_equal(back.state, ACCESS_USED);
+    assert_int_equal(back.created_ms, 5);
+    assert_int_equal(back.expires_ms, 77);
+    struct seen seen = { 0 };
+    assert_true(store_each_campaign(s, see_campaign, &seen, &err));
+    assert_memory_equal(&seen.campaign.owner, &mine, sizeof mine);
+    store_close(&s);
+    ledger_free(&l);
+}
+
 /* A full disk is an error that names the file, and the store does not pretend. */
 static void a_failed_write_is_told(void **state)
 {
@@ -358,6 +421,7 @@ int main(void)
         T(an_unfinished_turn_leaves_nothing),
         T(a_forgotten_campaign_is_gone),
         T(foreign_and_damaged_files_are_refused),
+        T(keys_and_whose_things_are_come_back),
         T(a_failed_write_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
