@@ -1,5 +1,6 @@
 #include "client/campaign.h"
 
+#include "client/paths.h"
 #include "client/variables.h"
 #include "common/base/config.h"
 #include "common/base/file.h"
@@ -49,10 +50,18 @@ static bool is_name(const char *s, bool lower)
     return n > 0 && s[n] == '\0' && n <= LONGEST_NAME && s[0] != '.' && s[0] != '-';
 }
 
-/* Paths are relative to the campaign's file. */
-static const char *path_from(struct campaign_reader *r, const char *path)
+/* Paths are relative to the campaign's file. NULL with the reader's error when it may not name this one. */
+static const char *path_from(struct campaign_reader *r, const struct config_node *node, const char *path,
+                             const char *allowed)
 {
-    return path[0] == '/' ? arena_strdup(&r->c->arena, path) : arena_printf(&r->c->arena, "%s/%s", r->dir, path);
+    const char *whole = path[0] == '/' ? path : arena_printf(&r->c->arena, "%s/%s", r->dir, path);
+    char real[PATH_MAX];
+    struct error why;
+
+    if (paths_resolve(whole, r->dir, allowed, real, &why))
+        return arena_strdup(&r->c->arena, real);
+    config_fail(node, r->err, "%s", why.text);
+    return NULL;
 }
 
 static bool read_optional_int(struct campaign_reader *r, const struct config_node *group, const char *key, int64_t min,
@@ -136,7 +145,9 @@ static bool read_cast_member(struct campaign_reader *r, const struct config_node
         return true;
     if (!config_text(image, &value, r->err))
         return false;
-    const char *path = path_from(r, value);
+    const char *path = path_from(r, image, value, r->wishes->allowed);
+    if (!path)
+        return false;
     /* Looked at now, so that a missing image is met before anything is sent. The farm decodes it. */
     struct error why;
     size_t size = 0;
@@ -298,7 +309,10 @@ static bool read_source(struct campaign_reader *r, struct video_entry *e, struct
     struct error why = { 0 };
     if (!config_text(plan, &file, r->err))
         return false;
-    e->common.plan = read_plan(&r->c->arena, path_from(r, file), &e->common.duration_ms, &why);
+    file = path_from(r, plan, file, r->wishes->allowed);
+    if (!file)
+        return false;
+    e->common.plan = read_plan(&r->c->arena, file, &e->common.duration_ms, &why);
     if (!e->common.plan)
         return config_fail(plan, r->err, "%s", why.text);
     if (config_get(e->node, "duration"))
@@ -388,7 +402,9 @@ static bool read_settings(struct campaign_reader *r, const struct config_node *r
     if (pack) {
         if (!config_text(pack, &text, r->err))
             return false;
-        r->c->pack = path_from(r, text);
+        r->c->pack = path_from(r, pack, text, r->wishes->allowed_packs);
+        if (!r->c->pack)
+            return false;
     }
     if (seed && !config_uint64(seed, &r->seed, r->err))
         return false;

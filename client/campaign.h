@@ -23,6 +23,8 @@ struct campaign_wishes {
     bool has_seed;
     uint64_t seed;        /* in the place of the campaign's seed */
     uint32_t duration_ms; /* 0: six seconds */
+    /* Folders outside its own that a campaign file may name files of, and packs; see paths.h. */
+    const char *allowed, *allowed_packs;
 };
 
 /* A farm refuses what is beyond these; here the message names the place in the file, before anything is started. */

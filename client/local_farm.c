@@ -133,22 +133,11 @@ static bool take_lock(struct local_farm *f, struct error *err)
     return true;
 }
 
-/* The embedded pack: installed as share/shotline/packs/tiny beside bin, or packs/tiny in a folder above a build tree.
- */
 static const char *embedded_pack(struct arena *arena, struct error *err)
 {
-    char dir[PATH_MAX];
-    if (program_dir(dir, sizeof dir)) {
-        for (char *slash = dir + strlen(dir); slash && slash > dir; slash = strrchr(dir, '/')) {
-            *slash = '\0';
-            static const char *const places[] = { "share/shotline/packs/tiny", "packs/tiny" };
-            for (size_t i = 0; i < 2; i++) {
-                char *pack = arena_printf(arena, "%s/%s", dir, places[i]);
-                if (file_exists(arena_printf(arena, "%s/shotline.json", pack)))
-                    return pack;
-            }
-        }
-    }
+    char pack[PATH_MAX];
+    if (program_pack(pack))
+        return arena_strdup(arena, pack);
     error_set(err, ERROR_USAGE, "the embedded pack packs/tiny was not found near this program: give --pack DIR");
     return NULL;
 }

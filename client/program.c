@@ -1,5 +1,7 @@
 #include "client/program.h"
 
+#include "common/base/file.h"
+
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +16,23 @@ bool program_dir(char *to, size_t room)
     to[n] = '\0';
     *strrchr(to, '/') = '\0';
     return true;
+}
+
+bool program_pack(char *to)
+{
+    static const char *const places[] = { "share/shotline/packs/tiny", "packs/tiny" };
+    char dir[PATH_MAX], file[PATH_MAX];
+
+    if (!program_dir(dir, sizeof dir))
+        return false;
+    for (char *slash = dir + strlen(dir); slash && slash > dir; slash = strrchr(dir, '/')) {
+        *slash = '\0';
+        for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
+            if (file_join(to, PATH_MAX, dir, places[i]) && file_join(file, sizeof file, to, "shotline.json") &&
+                file_exists(file))
+                return true;
+    }
+    return false;
 }
 
 bool program_find(const char *program, const char *build_dir, char *to, struct error *err)

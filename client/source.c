@@ -1,6 +1,10 @@
 #include "client/source.h"
 
+#include "client/program.h"
+
+#include <limits.h>
 #include <stdio.h>
+#include <string.h>
 
 static bool parse_size(const char *text, struct campaign_single *s, struct error *err)
 {
@@ -24,8 +28,20 @@ bool source_load(struct campaign *c, const struct source *s, const char *file, s
         return error_set(err, ERROR_USAGE, "expected one of: a campaign file, --prompt, --plan");
     if (file && s->size)
         return error_set(err, ERROR_USAGE, "--size: a campaign file states its own sizes");
-    if (file)
+    if (!file && s->allowed)
+        return error_set(err, ERROR_USAGE, "--allow-path: is for a campaign file");
+    if (file) {
+        char own_pack[PATH_MAX], packs[2 * PATH_MAX] = "";
+
+        if (program_pack(own_pack))
+            snprintf(packs, sizeof packs, "%s", own_pack);
+        if (s->allowed && snprintf(packs + strlen(packs), sizeof packs - strlen(packs), "%s%s", *packs ? ":" : "",
+                                   s->allowed) >= (int)(sizeof packs - strlen(packs)))
+            return error_set(err, ERROR_USAGE, "--allow-path: too long");
+        wishes.allowed = s->allowed;
+        wishes.allowed_packs = packs;
         return campaign_load(c, file, &wishes, err);
+    }
     struct campaign_single single = { .name = s->name, .prompt = s->prompt, .plan_path = s->plan };
     if (s->size && !parse_size(s->size, &single, err))
         return false;

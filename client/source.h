@@ -6,7 +6,7 @@
 #include "common/base/args.h"
 
 struct source {
-    const char *prompt, *plan, *name, *size;
+    const char *prompt, *plan, *name, *size, *allowed;
     uint64_t seed;
     bool has_seed;
     double duration;
@@ -23,6 +23,12 @@ struct source {
     { 'p', "prompt", ARG_TEXT, &(s).prompt, .value = "TEXT", .help = "one video of this text, without a file" },       \
         { 0, "plan", ARG_TEXT, &(s).plan, .value = "FILE", .help = "one video of this edited plan" },                  \
         { 0, "name", ARG_TEXT, &(s).name, .value = "NAME", .help = "the name of that one video [video]" },             \
+        { 0,                                                                                                           \
+          "allow-path",                                                                                                \
+          ARG_TEXT,                                                                                                    \
+          &(s).allowed,                                                                                                \
+          .value = "DIR[:DIR]",                                                                                        \
+          .help = "folders that the campaign file may name files of [its own]" },                                      \
         { 0, "size", ARG_TEXT, &(s).size, .value = "WxH", .help = "its size [the pack's]" },                           \
         { 0,                                                                                                           \
           "seed",                                                                                                      \

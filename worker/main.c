@@ -163,10 +163,8 @@ static bool default_state(char *to, size_t room, struct error *err)
            error_set(err, ERROR_USAGE, "--state: neither XDG_STATE_HOME nor HOME names a folder");
 }
 
-static bool open_places(struct places *p, const char *state, struct error *err)
+static bool name_places(struct places *p, const char *state, struct error *err)
 {
-    char lock[PATH_MAX];
-
     if (!state && !default_state(p->state, sizeof p->state, err))
         return false;
     if ((state && !str_copy(p->state, sizeof p->state, state)) ||
@@ -175,8 +173,16 @@ static bool open_places(struct places *p, const char *state, struct error *err)
         !file_join(p->packs, sizeof p->packs, p->state, "packs") ||
         !file_join(p->outbox, sizeof p->outbox, p->state, "outbox") ||
         !file_join(p->scratch, sizeof p->scratch, p->state, "scratch") ||
-        !file_join(p->pipelines, sizeof p->pipelines, p->state, "pipelines") ||
-        !file_join(lock, sizeof lock, p->state, "lock"))
+        !file_join(p->pipelines, sizeof p->pipelines, p->state, "pipelines"))
+        return error_set(err, ERROR_USAGE, "--state: the path is too long");
+    return true;
+}
+
+static bool open_places(struct places *p, struct error *err)
+{
+    char lock[PATH_MAX];
+
+    if (!file_join(lock, sizeof lock, p->state, "lock"))
         return error_set(err, ERROR_USAGE, "--state: the path is too long");
     if (!file_make_dirs(p->state, 0700, err) || !file_make_dirs(p->pipelines, 0700, err))
         return error_wrap(err, "--state");
@@ -190,8 +196,9 @@ static bool open_places(struct places *p, const char *state, struct error *err)
 
 /* ---- the farm ---- */
 
-/* With a line a key is made, once: the line may stand in a unit file that is started again. */
-static bool join(const struct settings *s, const char *path, struct credential *c, struct error *err)
+/* With a line a key is made, once: it may stand in a unit file that is started again. A new line makes a new key. */
+static bool join(const struct settings *s, const struct places *p, const char *path, struct credential *c,
+                 struct error *err)
 {
     char text[CREDENTIAL_LINE_ROOM];
     struct credential line = { 0 };
@@ -199,10 +206,10 @@ static bool join(const struct settings *s, const char *path, struct credential *
 
     if (ok && line.role != ROLE_WORKER)
         ok = error_set(err, ERROR_USAGE, "this line is for a %s: shotline join LINE", role_name(line.role));
-    if (ok && file_exists(path) && credential_load(c, path, err) && curve_equal(&c->farm_key, &line.farm_key)) {
+    if (ok && file_exists(path) && credential_load(c, path, err) && curve_equal(&c->invite, &line.own.public)) {
         log_info("worker.joined", "farm=%s name=\"%s\" already=1", c->farm, c->name);
     } else if (ok) {
-        ok = join_farm(&line, path, c, JOIN_MS, NULL, err);
+        ok = file_make_dirs(p->state, 0700, err) && join_farm(&line, path, c, JOIN_MS, NULL, err);
         if (ok)
             log_info("worker.joined", "farm=%s name=\"%s\" key=\"%s\"", c->farm, c->name, path);
     }
@@ -223,7 +230,7 @@ static bool find_farm(struct settings *s, const struct places *p, struct credent
     if (s->farm && !endpoint_has_keys(s->farm))
         return (!s->join && !s->key) ||
                error_set(err, ERROR_USAGE, "--farm %s: only a farm on tcp:// has keys", s->farm);
-    if (s->join ? !join(s, path, c, err) : file_exists(path) && !credential_load(c, path, err))
+    if (s->join ? !join(s, p, path, c, err) : file_exists(path) && !credential_load(c, path, err))
         return false;
     if (!*c->farm && s->key)
         return error_set(err, ERROR_USAGE, "--key %s: there is no such file", s->key);
@@ -391,9 +398,9 @@ static bool run(struct settings *s, struct error *err)
     const struct endpoint_keys *with_keys = NULL;
     bool stuck = false, ok;
 
-    ok = catch_signals(err) && open_places(&places, s->state, err) &&
+    ok = catch_signals(err) && name_places(&places, s->state, err) &&
          find_farm(s, &places, &credential, &keys, &with_keys, err) && choose_name(s, name, sizeof name, err) &&
-         (s->join_only || work(s, &places, with_keys, &device, &stuck, err));
+         (s->join_only || (open_places(&places, err) && work(s, &places, with_keys, &device, &stuck, err)));
     if (stuck) { /* its thread is inside the driver: nothing can be taken down under it */
         log_warn("worker.stuck", "reason=\"the task did not stop; the process ends without cleaning up\"");
         _exit(ok ? 0 : error_exit_code(err));

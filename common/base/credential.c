@@ -40,12 +40,13 @@ enum role role_from_name(const char *name)
 
 bool credential_save(const struct credential *c, const char *path, struct error *err)
 {
-    char farm_key[CURVE_TEXT_ROOM], secret[CURVE_TEXT_ROOM];
+    char farm_key[CURVE_TEXT_ROOM], secret[CURVE_TEXT_ROOM], invite[CURVE_TEXT_ROOM];
 
     curve_text(&c->farm_key, farm_key);
     curve_text(&c->own.secret, secret);
-    json_t *j = json_pack("{ss ss ss ss ss}", "farm", c->farm, "farm_key", farm_key, "name", c->name, "role",
-                          role_name(c->role), "secret", secret);
+    curve_text(&c->invite, invite);
+    json_t *j = json_pack("{ss ss ss ss ss ss}", "farm", c->farm, "farm_key", farm_key, "name", c->name, "role",
+                          role_name(c->role), "secret", secret, "invite", invite);
     char *text = j ? json_dumps(j, JSON_INDENT(2)) : NULL;
     bool ok = text ? file_write_secret(path, text, strlen(text), err)
                    : error_set(err, ERROR_INTERNAL, "%s: a name that is no UTF-8", path);
@@ -60,7 +61,7 @@ bool credential_save(const struct credential *c, const char *path, struct error 
 
 bool credential_load(struct credential *c, const char *path, struct error *err)
 {
-    static const char *const keys[] = { "farm", "farm_key", "name", "role", "secret", NULL };
+    static const char *const keys[] = { "farm", "farm_key", "name", "role", "secret", "invite", NULL };
     size_t size;
     char *text = file_read_secret(path, LARGEST_FILE, &size, err);
     json_t *j = text ? json_parse(text, size, path, err) : NULL;
@@ -79,6 +80,8 @@ bool credential_load(struct credential *c, const char *path, struct error *err)
         json_fail(&r, "role", "expected viewer, submitter, operator or worker");
     if (!curve_from_text(&secret, json_text(&r, j, "secret")) && !r.failed)
         json_fail(&r, "secret", "expected a key of 43 characters");
+    if (!curve_from_text(&c->invite, json_text(&r, j, "invite")) && !r.failed)
+        json_fail(&r, "invite", "expected a key of 43 characters");
     json_only_keys(&r, j, keys);
     if (!r.failed)
         c->own = curve_pair_of(&secret);

@@ -27,6 +27,7 @@ struct credential {
     enum role role;
     struct curve_key farm_key;
     struct curve_pair own;
+    struct curve_key invite; /* public key of the line that it came from; none where there was no line */
 };
 
 bool credential_save(const struct credential *c, const char *path, struct error *err);

@@ -102,8 +102,9 @@ bool join_farm(const struct credential *line, const char *path, struct credentia
 
     if (snprintf(fresh, sizeof fresh, "%s.new", path) >= (int)sizeof fresh)
         return error_set(err, ERROR_USAGE, "%s: the path is too long", path);
-    if (!file_exists(fresh) || !credential_load(made, fresh, err) || !curve_equal(&made->farm_key, &line->farm_key)) {
+    if (!file_exists(fresh) || !credential_load(made, fresh, err) || !curve_equal(&made->invite, &line->own.public)) {
         *made = *line;
+        made->invite = line->own.public;
         made->own = curve_pair_new();
         if (!credential_save(made, fresh, err))
             return false;

@@ -151,13 +151,13 @@ refused "does not accept our key" as olga "$shotline" keys --timeout 20
 
 # All of it outlives a kill, and so do the keys.
 kill -9 "$coordinator"
-wait "$coordinator" 2>/dev/null
+{ wait "$coordinator"; } 2>/dev/null
 start_coordinator || fail "no coordinator after the kill: $(tail -n 3 "$log")"
 refused "does not accept our key" as olga "$shotline" status --timeout 20
 refused "the invite was used already" "$build/worker/shotline-worker" --join "$used" --join-only --state "$work/thief"
 
-# And it renders: a worker that joined, a submitter, a viewer who fetches.
-"$build/worker/shotline-worker" --state "$work/worker" >>"$work/state/log/worker.log" 2>&1 &
+# And it renders: a worker that joined (the same line again changes nothing), a submitter, a viewer who fetches.
+"$build/worker/shotline-worker" --join "$used" --state "$work/worker" >>"$work/state/log/worker.log" 2>&1 &
 worker=$!
 pids+=($worker)
 id=$(as sam "$shotline" submit --plan "$here/plan.json" --name v --seed 7 --timeout 60) || fail "submit"
@@ -182,11 +182,15 @@ grep -q '^gpu is shut out; 1 leases' "$work/revoked" || fail "revoke said: $(cat
 wait $worker && fail "a revoked worker went on"
 grep -q "the key is revoked" "$work/state/log/worker.log" || fail "the worker says: $(tail -n 2 "$work/state/log/worker.log")"
 "$shotline" workers --json | grep -q '"running":"[a-z]' && fail "a revoked worker still holds a lease"
+line=$("$shotline" invite worker --name gpu 2>/dev/null) || fail "the name of a revoked worker is not free"
+"$build/worker/shotline-worker" --join "${line##* }" --join-only --state "$work/worker" 2>"$work/join.log" ||
+    fail "a new line does not bring a revoked worker back: $(cat "$work/join.log")"
+"$shotline" keys | grep -qE '^gpu +worker +member' || fail "keys: $("$shotline" keys)"
 "$shotline" cancel "$second" || fail "an operator cannot cancel"
 
 # Keys that others can read stop the coordinator.
 kill -9 "$coordinator"
-wait "$coordinator" 2>/dev/null
+{ wait "$coordinator"; } 2>/dev/null
 chmod 640 "$state/keys/farm.key"
 start_coordinator && fail "a coordinator started with a key that others can read"
 tail -n 1 "$log" | grep -q "farm.key: it holds a secret and others can use it" || fail "it said: $(tail -n 1 "$log")"

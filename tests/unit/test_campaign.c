@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static char dir[] = "/tmp/shotline-test-campaign-XXXXXX";
 static char path[64];
@@ -296,16 +298,68 @@ static void a_prompt_is_a_campaign_of_one(void **state)
     assert_non_null(strstr(err.text, "/no/plan"));
 }
 
+/* A campaign file may come from anybody: what it names lies in its own folder, wherever links lead. */
+static void what_lies_elsewhere_is_refused(void **state)
+{
+    static const char *const bad[] = {
+        "cast = ( { id = \"a\"; kind = \"character\"; phrase = \"x\"; image = \"%s/o.png\"; } );\n"
+        "videos = ( { name = \"v\"; prompt = \"x\"; } );",
+        "cast = ( { id = \"a\"; kind = \"character\"; phrase = \"x\"; image = \"link.png\"; } );\n"
+        "videos = ( { name = \"v\"; prompt = \"x\"; } );",
+        "videos = ( { name = \"v\"; plan = \"in/../../%s/plan.json\"; } );",
+        "videos = ( { name = \"v\"; plan = \"folder/plan.json\"; } );",
+        "pack = \"%s\"; videos = ( { name = \"v\"; prompt = \"x\"; } );",
+        "pack = \"..\"; videos = ( { name = \"v\"; prompt = \"x\"; } );",
+    };
+    char other[] = "/tmp/shotline-elsewhere-XXXXXX", file[128], link[128];
+    struct campaign_wishes wishes = { 0 };
+    struct error err = { 0 };
+    struct campaign c;
+
+    (void)state;
+    assert_non_null(mkdtemp(other));
+    snprintf(file, sizeof file, "%s/o.png", other);
+    assert_true(file_write(file, "\x89PNG\r\n\x1a\n and more", 18, &err));
+    snprintf(link, sizeof link, "%s/link.png", dir);
+    assert_int_equal(symlink(file, link), 0);
+    snprintf(link, sizeof link, "%s/folder", dir);
+    assert_int_equal(symlink(other, link), 0);
+    snprintf(link, sizeof link, "%s/in", dir);
+    assert_int_equal(mkdir(link, 0700), 0);
+    snprintf(file, sizeof file, "%s/plan.json", other);
+    assert_true(file_write(file, "{ \"shots\": [ {\"duration\": 2} ] }", 32, &err));
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        char text[1024];
+
+        /* "in/../../NAME": beside the campaign's folder, where both were made */
+        snprintf(text, sizeof text, bad[i], strstr(bad[i], "../%s") ? strrchr(other, '/') + 1 : other);
+        wishes = (struct campaign_wishes){ 0 };
+        assert_false(load(&c, text, &wishes, &err));
+        assert_int_equal(err.kind, ERROR_INPUT);
+        if (!strstr(err.text, "outside the campaign's folder"))
+            fail_msg("%s", err.text);
+        wishes.allowed = wishes.allowed_packs = "/tmp";
+        if (!load(&c, text, &wishes, &err))
+            fail_msg("%s", err.text);
+        campaign_free(&c);
+    }
+    /* A folder whose name only begins like the allowed one. */
+    wishes.allowed = "/tmp/shotline-else";
+    assert_false(load(&c, bad[3], &wishes, &err));
+    assert_true(file_remove_tree(other, &err));
+}
+
 /* The files that ship with the project parse, and span what their comments say. */
 static void shipped_campaigns_are_right(void **state)
 {
     (void)state;
     struct campaign c;
     struct error err = { 0 };
-    assert_true(campaign_load(&c, "deploy/quickstart.cfg", &(struct campaign_wishes){ 0 }, &err));
+    const struct campaign_wishes wishes = { .allowed_packs = "/nowhere:packs" };
+    assert_true(campaign_load(&c, "deploy/quickstart.cfg", &wishes, &err));
     assert_string_equal(c.message.videos[0]->name, "two-monsters");
     campaign_free(&c);
-    if (!campaign_load(&c, "deploy/example.cfg", &(struct campaign_wishes){ 0 }, &err))
+    if (!campaign_load(&c, "deploy/example.cfg", &wishes, &err))
         fail_msg("%s", err.text);
     assert_int_equal(c.message.n_videos, 5);
     assert_string_equal(c.message.videos[1]->name, "spring-forest-at-night");
@@ -322,6 +376,7 @@ int main(void)
         cmocka_unit_test(mistakes_are_named),
         cmocka_unit_test(missing_campaign_is_named),
         cmocka_unit_test(a_prompt_is_a_campaign_of_one),
+        cmocka_unit_test(what_lies_elsewhere_is_refused),
         cmocka_unit_test(shipped_campaigns_are_right),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

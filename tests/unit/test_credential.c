@@ -39,7 +39,8 @@ static struct credential example(void)
                                 .name = "gpu-1",
                                 .role = ROLE_WORKER,
                                 .farm_key = curve_pair_new().public,
-                                .own = curve_pair_new() };
+                                .own = curve_pair_new(),
+                                .invite = curve_pair_new().public };
 }
 
 static void assert_same(const struct credential *a, const struct credential *b)
@@ -67,6 +68,7 @@ static void a_file_reads_back_and_is_for_its_owner_alone(void **state)
         fail_msg("%s", err.text);
     assert_same(&c, &read);
     assert_string_equal(read.name, "gpu-1");
+    assert_true(curve_equal(&read.invite, &c.invite));
 }
 
 static void a_file_that_others_can_read_is_refused(void **state)
