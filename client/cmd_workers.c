@@ -29,8 +29,11 @@ static void print_workers(const Shotline__WorkersReply *reply, bool json, struct
         snprintf(aside, sizeof aside, "%u", w->set_aside);
         output_clock((int64_t)w->busy_ms, busy, sizeof busy);
         table_row(&t,
-                  (const char *const[]){ id, w->name, w->alive ? "yes" : "no", tasks, busy, failed, stale, aside,
-                                         w->running ? w->running : "", w->device },
+                  (const char *const[]){ id, w->name,
+                                         !w->alive     ? "no"
+                                         : w->draining ? "leaves"
+                                                       : "yes",
+                                         tasks, busy, failed, stale, aside, w->running ? w->running : "", w->device },
                   sizeof head / sizeof *head);
     }
     if (!json)
@@ -41,11 +44,19 @@ static void print_workers(const Shotline__WorkersReply *reply, bool json, struct
 int cmd_workers(int argc, char **argv)
 {
     struct farm_options farm = FARM_DEFAULTS;
-    const struct arg_option options[] = { FARM_OPTIONS(farm) };
+    const char *drain = NULL;
+    const struct arg_option options[] = {
+        FARM_OPTIONS(farm),
+        { .name = "drain",
+          .kind = ARG_TEXT,
+          .to = &drain,
+          .value = "NAME",
+          .help = "tell this worker to hand back its work and leave" },
+    };
     const struct arg_command command = {
         .program = "shotline workers",
         .operands = "",
-        .summary = "Lists the workers of a farm.",
+        .summary = "Lists the workers of a farm, or has one of them leave.",
         .options = options,
         .option_count = sizeof options / sizeof options[0],
     };
@@ -62,14 +73,19 @@ int cmd_workers(int argc, char **argv)
     struct str text = { 0 };
     Shotline__ToFarm request = SHOTLINE__TO_FARM__INIT;
     Shotline__WorkersRequest ask = SHOTLINE__WORKERS_REQUEST__INIT;
-    request.workers = &ask;
+    Shotline__DrainRequest leave = SHOTLINE__DRAIN_REQUEST__INIT;
+    leave.name = (char *)drain;
+    if (drain)
+        request.drain = &leave;
+    else
+        request.workers = &ask;
     struct session *s = command_connect(&farm, &err);
     const Shotline__FromFarm *reply =
         s ? session_ask(s, &request, (int64_t)(farm.timeout_s * 1000), &arena, &err) : NULL;
     bool ok = reply != NULL;
-    if (reply && !reply->workers)
+    if (reply && (drain ? !reply->drained : !reply->workers))
         ok = error_set(&err, ERROR_INPUT, "the farm's answer lists no workers");
-    if (ok) {
+    if (ok && !drain) {
         print_workers(reply->workers, farm.json, &text);
         fputs(str_text(&text), stdout);
     }

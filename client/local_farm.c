@@ -318,9 +318,8 @@ static bool add_worker(struct local_farm *f, const char *pack, const char *devic
     if (!process_init(f, p, "shotline-worker", "worker", err))
         return false;
     const char *state = arena_printf(&f->arena, "%s/%s", f->state, p->name);
-    const char *argv[] = {
-        "shotline-worker", "--farm", f->address, "--state", state, "--name", p->name, "--pack", pack
-    };
+    const char *argv[] = { "shotline-worker", "--farm", f->address, "--state",    state, "--name",
+                           p->name,           "--pack", pack,       "--patience", "2.5" };
     size_t count = sizeof argv / sizeof argv[0];
     memcpy(p->argv, argv, sizeof argv);
     if (device) {

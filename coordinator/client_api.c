@@ -12,6 +12,7 @@
 #include "coordinator/spec.h"
 #include "coordinator/standing.h"
 #include "coordinator/text.h"
+#include "coordinator/worker_api.h"
 #include "proto/client.pb-c.h"
 
 #include <inttypes.h>
@@ -199,8 +200,8 @@ static void count_steps(const struct task *t, uint32_t *done, uint32_t *all)
     *all += steps * (uint32_t)p->window_count;
     if (t->state == TASK_DONE)
         *done += steps * (uint32_t)p->window_count;
-    else if (t->state == TASK_RUNNING && t->step_count == steps)
-        *done += t->step * (uint32_t)p->window_count;
+    else if (t->state == TASK_RUNNING && t->step_count && t->step_count <= steps) /* fewer: from a checkpoint on */
+        *done += (steps - t->step_count + t->step) * (uint32_t)p->window_count;
 }
 
 static Shotline__ShotStatus *shot_status(const struct video *v, const struct shot *s, struct arena *arena)
@@ -363,6 +364,8 @@ static void on_workers(const struct request *r)
         to->has_failures = to->has_superseded = to->has_set_aside = true;
         to->failures = w->failures;
         to->superseded = w->superseded;
+        to->has_draining = true;
+        to->draining = w->draining;
         to->set_aside = standing_campaigns(&r->f->ledger, w->id, r->now_ms);
     }
     m.workers = &s;
@@ -379,6 +382,23 @@ static void on_log(const struct request *r, const Shotline__LogRequest *q)
         reply(r, &m);
     else
         reply_error(r, SHOTLINE__FARM_ERROR_KIND__FARM_NOT_FOUND, fault.text);
+}
+
+static void on_drain(const struct request *r, const Shotline__DrainRequest *q)
+{
+    Shotline__FromFarm m = SHOTLINE__FROM_FARM__INIT;
+    Shotline__Drained d = SHOTLINE__DRAINED__INIT;
+    char name[64], text[128];
+
+    text_clean(name, sizeof name, q->name);
+    d.workers = worker_api_drain_worker(r->f, name);
+    if (!d.workers) {
+        snprintf(text, sizeof text, "no connected worker has the name \"%s\"", name);
+        reply_error(r, SHOTLINE__FARM_ERROR_KIND__FARM_NOT_FOUND, text);
+        return;
+    }
+    m.drained = &d;
+    reply(r, &m);
 }
 
 /* ---- keys ---- */
@@ -453,6 +473,8 @@ static void on_message(struct farm *f, const struct message *message, int64_t no
             on_log(&r, m->log);
         } else if (m->invite || m->join || m->revoke || m->keys) {
             on_keys(&r, m);
+        } else if (m->drain) {
+            on_drain(&r, m->drain);
         } else {
             reply_error(&r, SHOTLINE__FARM_ERROR_KIND__FARM_BAD_REQUEST, "an empty request");
         }

@@ -84,6 +84,7 @@ bool farm_open(struct farm *f, const struct farm_parts *parts, int64_t now_ms, i
                         .journal = parts->journal,
                         .guard = parts->guard,
                         .wall_ms = wall_ms,
+                        .checkpoint_ms = parts->checkpoint_ms,
                         .fleet = { .heartbeat_ms = FARM_HEARTBEAT_MS, .lease_ms = FARM_LEASE_MS } };
     f->ledger.find_result = find_result;
     f->ledger.context = f;
@@ -147,6 +148,9 @@ bool farm_turn(struct farm *f, int64_t now_ms, int64_t wall_ms, struct error *er
     if (!admission_save(f, err) || !store_save(f->store, &f->ledger, &f->fleet, err))
         return false;
     send_all(f);
+    for (size_t i = 0; i < f->ledger.garbage_count; i++)
+        store_dir_remove(f->blobs, &f->ledger.garbage[i]);
+    f->ledger.garbage_count = 0;
     if (f->journal)
         journal_flush(f->journal);
     return artifacts_forget(f, err);

@@ -71,6 +71,7 @@ struct farm {
     int64_t wall_ms;         /* of this turn, for records */
     int64_t manifests_at_ms; /* not before: there was no room for the last one */
     bool again;              /* messages are left: the next turn should follow at once */
+    uint32_t checkpoint_ms;  /* how often a long denoising saves its state; 0: never */
 };
 
 /* What the caller has opened already; all of it is borrowed, except that the farm loads the ledger and the fleet from
@@ -82,6 +83,7 @@ struct farm_parts {
     struct endpoint *workers, *clients;
     struct digest kernel_proof;
     struct planner_thread *planner;
+    uint32_t checkpoint_ms;
     struct journal *journal;
     struct guard *guard;
 };

@@ -118,6 +118,10 @@ struct worker *fleet_hello(struct fleet *f, const struct worker_hello *h, int64_
         take_id(f, w, (struct worker_id){ ++f->last_id });
         w->dirty = true;
     }
+    if (*restarted) { /* its next task of each kind loads the models again */
+        memset(w->measures, 0, sizeof w->measures);
+        w->draining = false;
+    }
     w->dirty = w->dirty || *restarted;
     str_copy(w->name, sizeof w->name, h->name);
     str_copy(w->device, sizeof w->device, h->device);
@@ -313,6 +317,13 @@ struct fleet_means fleet_means(const struct fleet *f)
         if (!(means.ms[k] > 0))
             means.ms[k] = means.ms[TASK_DENOISE];
     return means;
+}
+
+double worker_own_ms_per_unit(const struct worker *w, enum task_kind k)
+{
+    double own = warm_ms(w, k);
+
+    return own > 0 ? own : w->cold_ms[k];
 }
 
 double worker_ms_per_unit(const struct worker *w, enum task_kind k, const struct fleet_means *means)

@@ -30,6 +30,7 @@ struct worker {
 
     bool alive;
     bool left;        /* said goodbye: not expected back */
+    bool draining;    /* told to leave: gets nothing more */
     bool dirty;       /* name or boot id must be saved */
     int64_t heard_ms; /* when it last said anything */
     uint32_t credit;  /* attempts that it asked for and did not get yet */
@@ -106,6 +107,8 @@ struct fleet_means {
     double ms[TASK_KINDS]; /* 0: nothing was measured */
 };
 struct fleet_means fleet_means(const struct fleet *f);
+/* By the worker's own measures alone; 0: none. */
+double worker_own_ms_per_unit(const struct worker *w, enum task_kind k);
 double worker_ms_per_unit(const struct worker *w, enum task_kind k, const struct fleet_means *means);
 double fleet_ms_per_unit(const struct fleet *f, const struct worker *w, enum task_kind k); /* w NULL: the mean */
 

@@ -156,6 +156,19 @@ bool output_allowed(enum task_kind k, enum task_role r, enum output_name n)
            (k == TASK_DECODE && (n == OUTPUT_THUMBNAIL || n == OUTPUT_SCORES));
 }
 
+double task_attempt_work(const struct task *t)
+{
+    const struct denoise_params *p = &t->denoise;
+    int left;
+
+    if (t->kind != TASK_DENOISE)
+        return t->work;
+    left = t->step_count                         ? (int)t->step_count
+           : (int)t->resumed_step > p->step_from ? p->step_to - (int)t->resumed_step
+                                                 : p->step_to - p->step_from;
+    return left < p->step_to - p->step_from ? t->work * left / (p->step_to - p->step_from) : t->work;
+}
+
 bool work_ended(enum work_state s)
 {
     return s == WORK_DONE || s == WORK_FAILED || s == WORK_CANCELLED;

@@ -162,6 +162,7 @@ struct stitch_params {
 
 #define TASK_MAX_FAILED_ON 8
 #define TASK_MAX_LOSSES    5 /* free retries of a task whose worker was lost */
+#define TASK_MAX_TIMEOUTS  3 /* attempts that took too long, before the task fails */
 
 struct video;
 struct task {
@@ -199,18 +200,22 @@ struct task {
     int64_t lease_until_ms;                         /* in memory only, meaningful while TASK_RUNNING */
     int64_t dispatched_ms;                          /* in memory only */
     bool seen;                                      /* the worker has named this attempt since it was sent */
-    uint32_t step, step_count;                      /* progress that the worker told */
+    uint32_t step, step_count;                      /* progress that the worker told, from resumed_step on */
+    int64_t expected_ms, stepped_ms, first_step_ms; /* of the attempt: patience.h; in memory only */
+    uint32_t first_step;
     uint32_t losses;                                /* workers lost under it */
     struct worker_id failed_on[TASK_MAX_FAILED_ON]; /* distinct workers that reported a failure of their own */
     uint32_t failed_count;
     uint32_t errors;         /* of those failures: not for want of memory */
     int64_t too_small_bytes; /* device memory that was not enough: 0 unknown */
     int64_t busy_ms;
-    uint32_t timeouts; /* attempts that took too long */
+    uint32_t timeouts;      /* attempts that took too long */
+    struct worker_id avoid; /* whose attempt did last: others are asked first; in memory only */
 
     /* A long denoising saves its solver state: the next attempt goes on from there and ends in the same bytes. */
     struct blob_ref checkpoint;
     uint32_t checkpoint_step; /* steps that the state has behind it; 0: no checkpoint */
+    uint32_t resumed_step;    /* where the attempt that runs began; 0: at the task's first step; in memory only */
 
     bool dirty; /* must be saved in this turn */
     struct task *next_dirty;
@@ -298,6 +303,9 @@ struct campaign {
     bool dirty, unsaved; /* unsaved: not in the store yet */
     struct campaign *next_dirty;
 };
+
+/* The work of the attempt that runs or has run: less than the task's when it goes on from a checkpoint. */
+double task_attempt_work(const struct task *t);
 
 bool work_ended(enum work_state s);
 bool task_ended(enum task_state s);

@@ -47,6 +47,7 @@ void ledger_free(struct ledger *l)
         campaign_free(&l->campaigns[i]);
     free(l->campaigns);
     free(l->stopped);
+    free(l->garbage);
     index_free(&l->tasks);
     index_free(&l->by_key);
     *l = (struct ledger){ 0 };
@@ -219,6 +220,15 @@ struct video *ledger_next_complete(struct ledger *l)
         v->listed = false;
     }
     return v;
+}
+
+void ledger_drop_blob(struct ledger *l, const struct digest *d)
+{
+    if (l->garbage_count == l->garbage_room) {
+        l->garbage_room = l->garbage_room ? l->garbage_room * 2 : 16;
+        l->garbage = xrealloc(l->garbage, l->garbage_room * sizeof *l->garbage);
+    }
+    l->garbage[l->garbage_count++] = *d;
 }
 
 bool ledger_dirty(const struct ledger *l)

@@ -36,6 +36,9 @@ struct ledger {
     struct video *complete;          /* whose last task was done: they wait for their manifests; drained by the edge */
     struct stopped_attempt *stopped; /* drained by the edge every turn */
     size_t stopped_count, stopped_room;
+
+    struct digest *garbage; /* blobs that nobody needs once this turn is saved: drained by the edge then */
+    size_t garbage_count, garbage_room;
 };
 
 void ledger_free(struct ledger *l);
@@ -61,6 +64,7 @@ void ledger_touch_video(struct ledger *l, struct video *v);
 void ledger_touch_campaign(struct ledger *l, struct campaign *c);
 void ledger_list_complete(struct ledger *l, struct video *v);
 struct video *ledger_next_complete(struct ledger *l); /* takes it off the list; NULL: none */
+void ledger_drop_blob(struct ledger *l, const struct digest *d);
 bool ledger_dirty(const struct ledger *l);
 void ledger_clean(struct ledger *l); /* all was saved */
 

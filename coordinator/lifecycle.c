@@ -89,6 +89,8 @@ static void task_set_state(struct ledger *l, struct task *t, enum task_state s)
         ledger_list_complete(l, t->video);
     if (s != TASK_READY)
         queue_remove(t);
+    if (task_ended(s) && t->checkpoint_step)
+        task_forget_checkpoint(l, t);
     t->state = s;
     ledger_touch_task(l, t);
 }
@@ -262,7 +264,7 @@ void video_resume(struct ledger *l, struct video *v, int64_t now_ms, int64_t lea
             break;
         case TASK_RUNNING: /* one fresh lease: its worker may still be at it */
             t->lease_until_ms = now_ms + lease_ms;
-            t->dispatched_ms = now_ms;
+            t->dispatched_ms = t->stepped_ms = t->first_step_ms = now_ms;
             park_twins(l, t);
             break;
         default:
@@ -303,6 +305,7 @@ void task_lease(struct ledger *l, struct task *t, struct worker_id worker, int64
     t->seen = false;
     t->attempt_over = false;
     t->step = t->step_count = 0;
+    t->resumed_step = t->checkpoint_step;
     task_set_state(l, t, TASK_RUNNING);
     if (t->video->state == WORK_WAITING)
         video_set_state(l, t->video, WORK_RUNNING, 0);
@@ -447,6 +450,44 @@ void task_lost(struct ledger *l, struct task *t, int64_t wall_ms)
     }
     snprintf(why, sizeof why, "%" PRIu32 " workers were lost while they ran it", t->losses);
     task_fail_video(l, t, wall_ms, REASON_LOST, why);
+}
+
+void task_timed_out(struct ledger *l, struct task *t, const char *reason, int64_t wall_ms)
+{
+    assert(t->state == TASK_RUNNING);
+    t->attempt_over = true;
+    t->avoid = t->worker;
+    t->timeouts++;
+    free(t->trouble);
+    t->trouble = xstrdup(reason);
+    if (t->timeouts <= TASK_MAX_TIMEOUTS)
+        task_again(l, t);
+    else
+        task_fail_video(l, t, wall_ms, REASON_TIMED_OUT, task_reason_name(REASON_TIMED_OUT));
+}
+
+bool task_checkpoint(struct ledger *l, struct task *t, struct worker_id worker, struct attempt a, uint32_t step,
+                     const struct blob_ref *state)
+{
+    const struct denoise_params *p = &t->denoise;
+
+    if (t->state != TASK_RUNNING || t->attempt.v != a.v || t->worker.v != worker.v || t->kind != TASK_DENOISE ||
+        step <= t->checkpoint_step || (int64_t)step <= p->step_from || (int64_t)step >= p->step_to)
+        return false;
+    if (t->checkpoint_step && !digest_equal(&t->checkpoint.digest, &state->digest))
+        ledger_drop_blob(l, &t->checkpoint.digest);
+    t->checkpoint = *state;
+    t->checkpoint_step = step;
+    ledger_touch_task(l, t);
+    return true;
+}
+
+void task_forget_checkpoint(struct ledger *l, struct task *t)
+{
+    ledger_drop_blob(l, &t->checkpoint.digest);
+    t->checkpoint = (struct blob_ref){ 0 };
+    t->checkpoint_step = 0;
+    ledger_touch_task(l, t);
 }
 
 bool task_failed_on(const struct task *t, struct worker_id worker)

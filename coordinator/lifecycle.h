@@ -58,6 +58,17 @@ void task_done(struct ledger *l, struct task *t, struct worker_id worker, struct
 void task_lost(struct ledger *l, struct task *t, int64_t wall_ms);
 bool task_lease_over(const struct task *t, int64_t now_ms);
 
+/* The running attempt took too long (patience.h) and is given up: tried again, elsewhere first, at most
+ * TASK_MAX_TIMEOUTS times. */
+void task_timed_out(struct ledger *l, struct task *t, const char *reason, int64_t wall_ms);
+
+/* The running attempt has saved its solver state after `step` steps. False when it is not the current one, or the step
+ * is not between the last checkpoint and the task's end. The state before it is dropped; the last one when the task
+ * ends. */
+bool task_checkpoint(struct ledger *l, struct task *t, struct worker_id worker, struct attempt a, uint32_t step,
+                     const struct blob_ref *state);
+void task_forget_checkpoint(struct ledger *l, struct task *t); /* its bytes are gone: from the beginning, then */
+
 struct task_failure {
     struct worker_id worker;
     enum failure failure;

@@ -31,6 +31,7 @@
 struct settings {
     const char *listen, *advertise, *state, *pack, *device;
     int64_t messages_per_s, max_blob_bytes;
+    int64_t checkpoint_ms;
     bool version;
     char own_listen[PATH_MAX], own_state[PATH_MAX], own_advertise[256];
 };
@@ -132,6 +133,12 @@ static enum args_result read_settings(struct settings *s, int argc, char **argv,
           .max = 9e15,
           .value = "N",
           .help = "take no blob that is larger [8 GiB]" },
+        { .name = "checkpoint-ms",
+          .kind = ARG_INT,
+          .to = &s->checkpoint_ms,
+          .max = 86400000,
+          .value = "N",
+          .help = "long denoising saves its state about so often, 0: never [20000]" },
         { .name = "version", .kind = ARG_FLAG, .to = &s->version, .help = "print the version and end" },
     };
     const struct arg_command command = { .program = "shotline-coordinator",
@@ -306,6 +313,7 @@ static bool open_all(struct process *p, const struct settings *s, struct error *
                                                    .clients = p->clients,
                                                    .journal = p->journal,
                                                    .guard = p->guard,
+                                                   .checkpoint_ms = (uint32_t)s->checkpoint_ms,
                                                    .kernel_proof = kernel_proof_reference() },
                              clock_now_ms(), clock_wall_ms(), err);
     if (!p->farm_open || !open_planner(p, s, err))
@@ -353,7 +361,7 @@ static void close_all(struct process *p)
 
 int main(int argc, char **argv)
 {
-    struct settings s = { .max_blob_bytes = MAX_BLOB_BYTES };
+    struct settings s = { .max_blob_bytes = MAX_BLOB_BYTES, .checkpoint_ms = 20000 };
     struct process p = { .lock = -1, .signals = -1 };
     struct error err = { 0 };
 

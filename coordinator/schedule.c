@@ -151,17 +151,17 @@ static struct office office_open(const struct fleet *f, const struct ledger *l, 
     return o;
 }
 
-/* Of the workers that ask for work (or of those that do not) who would finish the task first, and when. Nobody who is
- * not faster than `limit` even with nothing to fetch is looked at closely: most busy workers are not. */
-static struct desk *first_to_finish(const struct office *o, const struct task *t, bool asking, double limit,
-                                    double *finish)
+/* Of the workers that ask for work (or of those that do not) who but `avoid` would finish the task first, and when.
+ * Nobody who is not faster than `limit` even with nothing to fetch is looked at closely: most busy workers are not. */
+static struct desk *first_to_finish(const struct office *o, const struct task *t, bool asking, struct worker_id avoid,
+                                    double limit, double *finish)
 {
     struct desk *best = NULL;
 
     for (struct desk *d = o->desks; d < o->desks + o->count; d++) {
         double at = d->free_at + t->work * d->ms_per_unit[t->kind];
 
-        if ((d->credit > 0) != asking || at >= limit)
+        if ((d->credit > 0) != asking || at >= limit || d->worker->id.v == avoid.v)
             continue;
         if (!asking && d->idle && d->free_at <= o->now)
             continue; /* idle without asking for work: it fetches the pack, or leaves */
@@ -193,11 +193,14 @@ size_t schedule_assign(const struct fleet *f, const struct ledger *l, struct tas
         }
         if (!o.credit)
             continue;
-        struct desk *d = first_to_finish(&o, t, true, HUGE_VAL, &finish);
+        struct desk *d = first_to_finish(&o, t, true, t->avoid, HUGE_VAL, &finish);
         /* A busy one is worth waiting for when even then it is done in much less time. */
-        struct desk *busy = first_to_finish(&o, t, false, d ? o.now + (finish - o.now) / WAIT_GAIN : HUGE_VAL, &finish);
+        struct desk *busy =
+            first_to_finish(&o, t, false, t->avoid, d ? o.now + (finish - o.now) / WAIT_GAIN : HUGE_VAL, &finish);
         if (busy)
             d = busy;
+        else if (!d && t->avoid.v) /* better than nobody */
+            d = first_to_finish(&o, t, true, (struct worker_id){ 0 }, HUGE_VAL, &finish);
         if (!d)
             continue;
         d->free_at = finish;

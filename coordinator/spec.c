@@ -83,6 +83,10 @@ static Shotline__DenoiseTask *denoise_spec(const struct task *t, struct arena *a
     m->seed = p->seed;
     m->noise_shot = p->noise_shot;
     m->take = p->take;
+    if (t->checkpoint_step) { /* an earlier attempt came so far: same key, same bytes in the end */
+        m->state = blob_message(&t->checkpoint, arena);
+        m->step_from = t->checkpoint_step;
+    }
     return m;
 }
 

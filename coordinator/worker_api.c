@@ -3,6 +3,7 @@
 #include "common/base/log.h"
 #include "common/wire/codec.h"
 #include "coordinator/guard.h"
+#include "coordinator/patience.h"
 #include "coordinator/schedule.h"
 #include "coordinator/spec.h"
 #include "coordinator/standing.h"
@@ -81,6 +82,8 @@ static void send_lease(struct farm *f, const struct worker *w, const struct task
     lease.attempt = t->attempt.v;
     lease.lease_ms = (uint32_t)f->fleet.lease_ms;
     lease.spec = task_spec(t, &f->ledger.keys.pack, &arena);
+    lease.has_checkpoint_ms = t->kind == TASK_DENOISE && f->checkpoint_ms;
+    lease.checkpoint_ms = f->checkpoint_ms;
     m.lease = &lease;
     send(f, &peer, &m);
     arena_free(&arena);
@@ -186,6 +189,64 @@ static void send_cancel(struct farm *f, const struct worker *w, uint64_t task, u
     send(f, &peer, &m);
 }
 
+static void send_drain(struct farm *f, const struct worker *w)
+{
+    Shotline__ToWorker m = SHOTLINE__TO_WORKER__INIT;
+    Shotline__Drain drain = SHOTLINE__DRAIN__INIT;
+    struct peer peer = peer_of(&w->address);
+
+    m.drain = &drain;
+    send(f, &peer, &m);
+}
+
+uint32_t worker_api_drain_worker(struct farm *f, const char *name)
+{
+    uint32_t count = 0;
+
+    for (size_t i = 0; i < f->fleet.count; i++) {
+        struct worker *w = f->fleet.workers[i];
+
+        if (!w->alive || strcmp(w->name, name))
+            continue;
+        log_info("worker.drain", "worker=%" PRIu64 " name=\"%s\"", w->id.v, w->name);
+        w->draining = true;
+        w->credit = 0;
+        send_drain(f, w);
+        count++;
+    }
+    return count;
+}
+
+/* A worker that fails again and again in a campaign gets nothing more of it for a while. */
+static void note_failure(struct worker *w, struct campaign *c, int64_t now_ms)
+{
+    w->failures++;
+    if (!standing_failed(c, w->id, now_ms))
+        return;
+    w->set_aside = true;
+    log_warn("worker.set_aside", "worker=%" PRIu64 " name=\"%s\" campaign=%" PRIu64 " for_ms=%" PRId64, w->id.v,
+             w->name, c->id.v, STANDING_ASIDE_MS);
+}
+
+/* The attempt takes too long: its worker is to stop, and it counts against it. */
+static void give_up(struct farm *f, struct worker *w, struct task *t, enum overdue why, int64_t now_ms)
+{
+    char reason[160];
+
+    if (why == OVERDUE_STALLED)
+        snprintf(reason, sizeof reason, "no step for %" PRId64 " s after %" PRIu32 " of %" PRIu32,
+                 (now_ms - t->stepped_ms) / 1000, t->step, t->step_count);
+    else
+        snprintf(reason, sizeof reason, "not done after %" PRId64 " s, where %" PRId64 " were expected",
+                 (now_ms - t->dispatched_ms) / 1000, t->expected_ms / 1000);
+    log_warn("task.overdue", "task=%" PRIu64 " attempt=%" PRIu32 " worker=%" PRIu64 " reason=\"%s\"", t->id.v,
+             t->attempt.v, w->id.v, reason);
+    worker_stop(w, t->id);
+    send_cancel(f, w, t->id.v, t->attempt.v);
+    note_failure(w, t->video->campaign, now_ms);
+    task_timed_out(&f->ledger, t, reason, f->wall_ms);
+}
+
 static void on_heartbeat(struct farm *f, struct worker *w, const Shotline__WorkerHeartbeat *h, int64_t now_ms)
 {
     for (size_t i = 0; i < h->n_running && i < MAX_NAMED_ATTEMPTS; i++) {
@@ -193,10 +254,11 @@ static void on_heartbeat(struct farm *f, struct worker *w, const Shotline__Worke
         struct task *t = ledger_task(&f->ledger, (struct task_id){ r->task });
 
         if (t && task_renew(t, w->id, (struct attempt){ r->attempt }, now_ms, f->fleet.lease_ms)) {
-            if (r->has_step && r->has_steps && r->step <= r->steps) {
-                t->step = r->step;
-                t->step_count = r->steps;
-            }
+            if (r->has_step && r->has_steps && r->step <= r->steps)
+                patience_step(t, r->step, r->steps, now_ms);
+            enum overdue why = patience_over(t, now_ms);
+            if (why)
+                give_up(f, w, t, why, now_ms);
             continue;
         }
         /* Its lease is over and nobody has begun anew: its work is as good as ever. Else it works for nothing. */
@@ -208,6 +270,24 @@ static void on_heartbeat(struct farm *f, struct worker *w, const Shotline__Worke
             t->attempt_over)
             send_cancel(f, w, r->task, r->attempt);
     }
+    if (w->draining)
+        send_drain(f, w);
+}
+
+static void on_checkpoint(struct farm *f, struct worker *w, const Shotline__WorkerCheckpoint *c, int64_t now_ms)
+{
+    struct task *t = ledger_task(&f->ledger, (struct task_id){ c->task });
+    struct blob_ref state = { .bytes = (int64_t)c->state->bytes };
+    const struct attempt attempt = { c->attempt };
+
+    if (!codec_digest(&state.digest, &c->state->digest) || state.bytes <= 0)
+        return;
+    bool ours = t && task_renew(t, w->id, attempt, now_ms, f->fleet.lease_ms);
+    if (store_dir_bytes(f->blobs, &state.digest) == state.bytes && ours &&
+        task_checkpoint(&f->ledger, t, w->id, attempt, c->step, &state))
+        log_info("task.checkpoint",
+                 "task=%" PRIu64 " attempt=%" PRIu32 " worker=%" PRIu64 " step=%" PRIu32 " bytes=%" PRId64, t->id.v,
+                 t->attempt.v, w->id.v, c->step, state.bytes);
 }
 
 static void on_ready(struct farm *f, struct worker *w, const Shotline__WorkerReady *r, int64_t now_ms)
@@ -223,7 +303,7 @@ static void on_ready(struct farm *f, struct worker *w, const Shotline__WorkerRea
             return;
         }
     }
-    uint32_t room = WORKER_MAX_RUNNING - w->running_count;
+    uint32_t room = w->draining ? 0 : WORKER_MAX_RUNNING - w->running_count;
     w->credit = r->slots < room ? r->slots : room;
 }
 
@@ -266,16 +346,6 @@ static bool read_outputs(struct farm *f, const struct task *t, const Shotline__W
     return true;
 }
 
-/* A worker that fails again and again in a campaign gets nothing more of it for a while. */
-static void note_failure(struct worker *w, struct campaign *c, int64_t now_ms)
-{
-    if (!standing_failed(c, w->id, now_ms))
-        return;
-    w->set_aside = true;
-    log_warn("worker.set_aside", "worker=%" PRIu64 " name=\"%s\" campaign=%" PRIu64 " for_ms=%" PRId64, w->id.v,
-             w->name, c->id.v, STANDING_ASIDE_MS);
-}
-
 static void fail_task(struct farm *f, struct worker *w, struct task *t, enum failure failure, const char *reason,
                       int64_t now_ms)
 {
@@ -288,10 +358,10 @@ static void fail_task(struct farm *f, struct worker *w, struct task *t, enum fai
     log_warn("task.failed", "task=%" PRIu64 " attempt=%" PRIu32 " worker=%" PRIu64 " failure=%s reason=\"%s\"", t->id.v,
              t->attempt.v, w->id.v, failure_name(failure), reason);
     worker_stop(w, t->id);
-    if (failure != FAILURE_CANCELLED)
-        w->failures++;
     if (failure == FAILURE_WORKER || failure == FAILURE_INPUT)
         note_failure(w, t->video->campaign, now_ms);
+    else if (failure == FAILURE_MEMORY) /* too small for it, which is no fault */
+        w->failures++;
     task_failed(&f->ledger, t, &failed, f->wall_ms);
 }
 
@@ -309,7 +379,7 @@ static void count_superseded(struct farm *f, struct worker *w, struct task *t, u
 static void note_work(struct farm *f, struct worker *w, const struct task *t, const struct task_output *outputs,
                       size_t count, int64_t busy_ms)
 {
-    worker_measure(w, t->kind, t->work, busy_ms);
+    worker_measure(w, t->kind, task_attempt_work(t), busy_ms);
     worker_stop(w, t->id);
     w->tasks_done++;
     w->busy_ms += busy_ms;
@@ -455,6 +525,8 @@ static bool on_message(struct farm *f, const struct message *message, int64_t no
                 ok = on_done(f, w, &message->peer, m->done, now_ms, err);
             else if (m->failed)
                 on_failed(f, w, &message->peer, m->failed, now_ms);
+            else if (m->checkpoint)
+                on_checkpoint(f, w, m->checkpoint, now_ms);
             else if (m->bye)
                 on_bye(f, w);
         }
@@ -542,6 +614,10 @@ void worker_api_tick(struct farm *f, int64_t now_ms)
 /* Whether all bytes that the task needs are here; if not, their maker runs again first. */
 static bool inputs_present(struct farm *f, struct task *t)
 {
+    if (t->checkpoint_step && !store_dir_has(f->blobs, &t->checkpoint.digest)) {
+        log_warn("task.checkpoint_gone", "task=%" PRIu64 " step=%" PRIu32, t->id.v, t->checkpoint_step);
+        task_forget_checkpoint(&f->ledger, t);
+    }
     for (uint32_t i = 0; i < t->input_count; i++)
         if (!store_dir_has(f->blobs, &t->inputs[i].blob.digest)) {
             log_warn("task.input_gone", "task=%" PRIu64 " input=%s", t->id.v, input_slot_name(t->inputs[i].slot));
@@ -580,6 +656,7 @@ void worker_api_dispatch(struct farm *f, int64_t now_ms)
         if (!inputs_present(f, t))
             continue;
         task_lease(&f->ledger, t, w->id, now_ms, f->fleet.lease_ms);
+        patience_begin(t, w);
         worker_start(w, t->id);
         log_info("task.lease",
                  "campaign=%" PRIu64 " task=%" PRIu64 " attempt=%" PRIu32 " kind=%s role=%s shot=%" PRIu32

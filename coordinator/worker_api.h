@@ -14,6 +14,9 @@ void worker_api_tick(struct farm *f, int64_t now_ms);
 /* Takes back all leases of the workers with this key, and tells them to end. Says how many leases that were. */
 uint32_t worker_api_give_up(struct farm *f, const struct curve_key *key, const char *why);
 
+/* Tells the living workers of this name to leave; returns their number. */
+uint32_t worker_api_drain_worker(struct farm *f, const char *name);
+
 /* Gives ready tasks to workers that asked for work. */
 void worker_api_dispatch(struct farm *f, int64_t now_ms);
 

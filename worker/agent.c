@@ -33,6 +33,16 @@ struct running {
     uint32_t attempt;
     struct digest key;
     uint32_t step, steps;
+    int64_t begin_ms;
+    bool given_up; /* by the farm: what becomes of it is not told */
+};
+
+/* A saved state on its way to the farm. */
+struct saving {
+    uint64_t task; /* 0: none */
+    uint32_t attempt, step;
+    struct digest state;
+    int64_t bytes;
 };
 
 struct agent {
@@ -43,6 +53,10 @@ struct agent {
     bool joined, leaving, left, refused;
     char refusal[AGENT_REASON_ROOM];
     int64_t leave_by_ms;
+    int64_t hand_over_ms; /* when a running task that was to be finished is handed over after all */
+    bool handing;         /* it stopped; its last state is on its way, and then the task is given back */
+    struct result handed;
+    struct saving saving, next_saving;
 
     int64_t heartbeat_ms;
     int64_t heard_ms; /* when the coordinator last said anything */
@@ -140,8 +154,8 @@ static void say_heartbeat(struct agent *a, int64_t now_ms)
 {
     Shotline__ToCoordinator m = SHOTLINE__TO_COORDINATOR__INIT;
     Shotline__WorkerHeartbeat heartbeat = SHOTLINE__WORKER_HEARTBEAT__INIT;
-    Shotline__RunningAttempt *attempts = xcalloc(a->report_count + 1, sizeof *attempts);
-    Shotline__RunningAttempt **list = xcalloc(a->report_count + 1, sizeof *list);
+    Shotline__RunningAttempt *attempts = xcalloc(a->report_count + 2, sizeof *attempts);
+    Shotline__RunningAttempt **list = xcalloc(a->report_count + 2, sizeof *list);
     size_t n = 0;
 
     if (a->busy) {
@@ -151,6 +165,13 @@ static void say_heartbeat(struct agent *a, int64_t now_ms)
         attempts[n].has_step = attempts[n].has_steps = a->running.steps > 0;
         attempts[n].step = a->running.step;
         attempts[n].steps = a->running.steps;
+        list[n] = &attempts[n];
+        n++;
+    }
+    if (a->handing) {
+        shotline__running_attempt__init(&attempts[n]);
+        attempts[n].task = a->handed.task;
+        attempts[n].attempt = a->handed.attempt;
         list[n] = &attempts[n];
         n++;
     }
@@ -320,15 +341,17 @@ static void on_lease(struct agent *a, const Shotline__Lease *lease, int64_t now_
         return;
     }
     a->busy = true;
-    a->running = (struct running){ .task = lease->task, .attempt = lease->attempt };
+    a->running = (struct running){ .task = lease->task, .attempt = lease->attempt, .begin_ms = now_ms };
     codec_digest(&a->running.key, &lease->spec->key);
-    a->hooks.start(a->hooks.context, lease->task, lease->attempt, lease->spec);
+    a->hooks.start(a->hooks.context, lease);
 }
 
 static void on_cancel(struct agent *a, const Shotline__CancelAttempt *cancel)
 {
-    if (a->busy && a->running.task == cancel->task && a->running.attempt == cancel->attempt)
-        a->hooks.cancel(a->hooks.context);
+    if (!a->busy || a->running.task != cancel->task || a->running.attempt != cancel->attempt || a->running.given_up)
+        return;
+    a->running.given_up = true;
+    a->hooks.cancel(a->hooks.context);
 }
 
 static void on_missing(struct agent *a, struct report *r, const Shotline__ReportAck *ack)
@@ -441,7 +464,11 @@ void agent_message(struct agent *a, const Shotline__ToWorker *m, int64_t now_ms)
         on_cancel(a, m->cancel);
     } else if (m->ack) {
         on_ack(a, m->ack);
+    } else if (m->drain) {
+        agent_leave(a, now_ms);
     }
+    if (over(a))
+        return;
     a->look_ms = now_ms + AGENT_SILENT_HEARTBEATS * a->heartbeat_ms;
     if (a->joined)
         a->hello_ms = now_ms + (AGENT_SILENT_HEARTBEATS - 1) * a->heartbeat_ms;
@@ -461,7 +488,7 @@ int64_t agent_deadline_ms(const struct agent *a)
     if (over(a))
         return INT64_MAX;
     if (a->leaving)
-        at = earlier(at, a->leave_by_ms);
+        at = earlier(at, a->busy ? earlier(a->hand_over_ms, a->leave_by_ms) : a->leave_by_ms);
     if (a->joined) {
         at = earlier(at, a->heartbeat_at_ms);
         for (size_t i = 0; i < a->report_count; i++)
@@ -471,14 +498,23 @@ int64_t agent_deadline_ms(const struct agent *a)
     return at;
 }
 
+/* A task that was handed over is somebody else's now. */
+static void give_back(struct agent *a, int64_t now_ms)
+{
+    a->handing = false;
+    fail(a, &a->handed, SHOTLINE__FAILURE_CLASS__FAILURE_CANCELLED, "the worker is leaving", now_ms);
+}
+
 /* Says goodbye as soon as nothing is left to hand back, or patience is at its end. */
 static void leave_if_possible(struct agent *a, int64_t now_ms)
 {
     Shotline__ToCoordinator m = SHOTLINE__TO_COORDINATOR__INIT;
     Shotline__WorkerBye bye = SHOTLINE__WORKER_BYE__INIT;
 
-    if (now_ms < a->leave_by_ms && (a->busy || (a->joined && a->report_count > 0)))
+    if (now_ms < a->leave_by_ms && (a->busy || a->handing || (a->joined && a->report_count > 0)))
         return;
+    if (a->handing)
+        give_back(a, now_ms);
     if (a->busy) { /* it does not stop: hand it back all the same */
         const struct result of = { .task = a->running.task, .attempt = a->running.attempt, .key = a->running.key };
 
@@ -497,6 +533,10 @@ void agent_tick(struct agent *a, int64_t now_ms)
     if (over(a))
         return;
     if (a->leaving) {
+        if (a->busy && now_ms >= a->hand_over_ms) {
+            a->hand_over_ms = INT64_MAX;
+            a->hooks.hand_over(a->hooks.context);
+        }
         leave_if_possible(a, now_ms);
         if (a->left)
             return;
@@ -523,15 +563,23 @@ void agent_tick(struct agent *a, int64_t now_ms)
             say_report(a, &a->reports[i], now_ms);
 }
 
-void agent_leave(struct agent *a, int64_t patience_ms, int64_t now_ms)
+/* Whether the running task should be done in half the time that there is, by the steps it told. */
+static bool nearly_done(const struct agent *a, int64_t now_ms)
+{
+    const struct running *r = &a->running;
+
+    return r->step && (now_ms - r->begin_ms) * (r->steps - r->step) / r->step <= a->who.patience_ms / 2;
+}
+
+void agent_leave(struct agent *a, int64_t now_ms)
 {
     if (over(a) || a->leaving)
         return;
+    log_info("agent.leaving", "busy=%d reports=%zu patience_ms=%" PRId64, a->busy, a->report_count, a->who.patience_ms);
     a->leaving = true;
-    a->leave_by_ms = now_ms + patience_ms;
-    if (a->busy)
-        a->hooks.cancel(a->hooks.context);
-    leave_if_possible(a, now_ms);
+    a->leave_by_ms = now_ms + a->who.patience_ms;
+    a->hand_over_ms = now_ms + (a->busy && nearly_done(a, now_ms) ? a->who.patience_ms / 2 : 0);
+    agent_tick(a, now_ms);
 }
 
 /* ---- the runner's news ---- */
@@ -542,6 +590,63 @@ void agent_progress(struct agent *a, uint32_t step, uint32_t steps)
         return;
     a->running.step = step;
     a->running.steps = steps;
+}
+
+/* ---- states of long tasks ---- */
+
+static void start_saving(struct agent *a, const struct saving *s)
+{
+    a->saving = *s;
+    a->next_saving.task = 0;
+    a->hooks.save(a->hooks.context, &a->saving.state);
+}
+
+void agent_checkpoint(struct agent *a, uint32_t step, const struct digest *state, int64_t bytes)
+{
+    const struct saving s = {
+        .task = a->running.task, .attempt = a->running.attempt, .step = step, .state = *state, .bytes = bytes
+    };
+
+    if (!a->busy || a->running.given_up)
+        return;
+    if (a->saving.task) /* the farm is slow: the newest is worth most */
+        a->next_saving = s;
+    else
+        start_saving(a, &s);
+}
+
+/* The farm should know of this state: its attempt runs, or is about to be given back. */
+static bool still_wanted(const struct agent *a, const struct saving *s)
+{
+    return (a->busy && !a->running.given_up && a->running.task == s->task && a->running.attempt == s->attempt) ||
+           (a->handing && a->handed.task == s->task && a->handed.attempt == s->attempt);
+}
+
+void agent_saved(struct agent *a, bool ok, int64_t now_ms)
+{
+    const struct saving s = a->saving;
+
+    a->saving.task = 0;
+    if (ok && s.task && a->joined && still_wanted(a, &s)) {
+        Shotline__ToCoordinator m = SHOTLINE__TO_COORDINATOR__INIT;
+        Shotline__WorkerCheckpoint checkpoint = SHOTLINE__WORKER_CHECKPOINT__INIT;
+        Shotline__Blob blob = SHOTLINE__BLOB__INIT;
+
+        blob.digest = codec_bytes(&s.state);
+        blob.bytes = (uint64_t)s.bytes;
+        checkpoint.task = s.task;
+        checkpoint.attempt = s.attempt;
+        checkpoint.step = s.step;
+        checkpoint.state = &blob;
+        m.checkpoint = &checkpoint;
+        send(a, &m);
+    }
+    if (a->next_saving.task && still_wanted(a, &a->next_saving))
+        start_saving(a, &a->next_saving);
+    else if (a->handing) {
+        give_back(a, now_ms);
+        leave_if_possible(a, now_ms);
+    }
 }
 
 /* The runner is free again. */
@@ -560,6 +665,11 @@ void agent_done(struct agent *a, const struct result *r, int64_t now_ms)
 
     if (!a->busy || a->running.task != r->task || a->running.attempt != r->attempt)
         return;
+    if (a->running.given_up) { /* it was done in the same moment: nobody waits for it */
+        a->hooks.settled(a->hooks.context, r);
+        rest(a, now_ms);
+        return;
+    }
     report = add_report(a, r, true, now_ms);
     if (a->joined)
         say_report(a, report, now_ms);
@@ -573,7 +683,13 @@ void agent_failed(struct agent *a, Shotline__FailureClass failure, const char *r
     if (!a->busy)
         return;
     a->busy = false;
-    fail(a, &of, failure, reason, now_ms);
+    if (a->leaving && failure == SHOTLINE__FAILURE_CLASS__FAILURE_CANCELLED &&
+        (a->saving.task == of.task || a->next_saving.task == of.task)) {
+        a->handing = true;
+        a->handed = of;
+    } else if (!a->running.given_up) {
+        fail(a, &of, failure, reason, now_ms);
+    }
     rest(a, now_ms);
 }
 

@@ -20,9 +20,12 @@ struct agent_hooks {
     void *context;
     void (*send)(void *context, const Shotline__ToCoordinator *m);
     void (*reconnect)(void *context); /* drop the connection and open it again */
-    /* Begin this task; the spec is borrowed for the call. Only called while nothing runs. */
-    void (*start)(void *context, uint64_t task, uint32_t attempt, const Shotline__TaskSpec *spec);
-    void (*cancel)(void *context); /* what runs now; the runner still tells how it ended */
+    /* Begin this task; the lease is borrowed for the call. Only called while nothing runs. */
+    void (*start)(void *context, const Shotline__Lease *lease);
+    void (*cancel)(void *context);    /* what runs now; the runner still tells how it ended */
+    void (*hand_over)(void *context); /* as cancel, but its state is saved first where it has one */
+    /* Send the blob of a saved state, then call agent_saved. One at a time. */
+    void (*save)(void *context, const struct digest *state);
     void (*fetch_pack)(void *context, const struct digest *pack, const struct digest *listing);
     /* Send these blobs of a finished result, then call agent_uploaded. */
     void (*upload)(void *context, const struct result *r, const struct digest *missing, size_t count);
@@ -35,12 +38,13 @@ struct agent_identity {
     const char *device;
     int64_t device_bytes;
     struct digest kernel_proof;
+    int64_t patience_ms; /* of an agent that leaves: how long it waits for its task and for answers */
 };
 
 enum agent_state {
     AGENT_GREETING, /* hello is out, nothing came back yet */
     AGENT_JOINED,
-    AGENT_LEAVING, /* told to stop: hands back what runs */
+    AGENT_LEAVING, /* told to stop: ends or hands over what runs */
     AGENT_LEFT,    /* said bye, or there was nobody to say it to */
     AGENT_REFUSED, /* see agent_refusal */
 };
@@ -57,11 +61,16 @@ int64_t agent_deadline_ms(const struct agent *a); /* when agent_tick wants to be
 
 void agent_tick(struct agent *a, int64_t now_ms);
 void agent_message(struct agent *a, const Shotline__ToWorker *m, int64_t now_ms);
-/* Ends the work: what runs is cancelled and handed back; at most `patience_ms` until AGENT_LEFT. */
-void agent_leave(struct agent *a, int64_t patience_ms, int64_t now_ms);
+/* Drains: no new work. What runs is finished when its steps say that it soon will be, else handed over: its state is
+ * saved and the task given back, at nobody's cost. Then results are reported, and after at most patience_ms AGENT_LEFT.
+ */
+void agent_leave(struct agent *a, int64_t now_ms);
 
 /* ---- the runner's news ---- */
 void agent_progress(struct agent *a, uint32_t step, uint32_t steps);
+/* The running attempt saved its state: here, and then at the farm (or not). */
+void agent_checkpoint(struct agent *a, uint32_t step, const struct digest *state, int64_t bytes);
+void agent_saved(struct agent *a, bool ok, int64_t now_ms);
 void agent_done(struct agent *a, const struct result *r,
                 int64_t now_ms); /* the running attempt's result, already in the outbox */
 void agent_failed(struct agent *a, Shotline__FailureClass failure, const char *reason, int64_t now_ms);

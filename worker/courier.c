@@ -11,8 +11,8 @@
 #define TIMEOUT_MS 10000
 
 struct errand {
-    bool is_pack;
-    struct digest pack, listing;
+    enum { RESULT, PACK, STATE } what;
+    struct digest pack, listing; /* PACK */
     struct result of;
     struct digest missing[RESULT_MAX_OUTPUTS];
     size_t count;
@@ -55,6 +55,18 @@ static void run_upload(struct courier *c, const struct errand *e)
         newsroom_post(c->news, &n);
 }
 
+static void run_state(struct courier *c, const struct errand *e)
+{
+    struct news n = { .kind = NEWS_SAVED };
+
+    if (!upload(c, &e->missing[0], &n.why)) {
+        n.kind = NEWS_SAVE_FAILED;
+        log_warn("checkpoint.unsent", "reason=\"%s\"", n.why.text);
+    }
+    if (n.why.kind != ERROR_CANCELLED)
+        newsroom_post(c->news, &n);
+}
+
 static void run_pack(struct courier *c, const struct errand *e)
 {
     struct news n = { .kind = NEWS_PACK_HELD, .pack = e->pack };
@@ -89,8 +101,10 @@ static void *work(void *arg)
 
     while ((e = next_errand(c))) {
         if (!atomic_load(&c->stop)) {
-            if (e->is_pack)
+            if (e->what == PACK)
                 run_pack(c, e);
+            else if (e->what == STATE)
+                run_state(c, e);
             else
                 run_upload(c, e);
         }
@@ -152,9 +166,18 @@ void courier_fetch_pack(struct courier *c, const struct digest *pack, const stru
 {
     struct errand *e = xcalloc(1, sizeof *e);
 
-    e->is_pack = true;
+    e->what = PACK;
     e->pack = *pack;
     e->listing = *listing;
+    send_off(c, e);
+}
+
+void courier_save(struct courier *c, const struct digest *state)
+{
+    struct errand *e = xcalloc(1, sizeof *e);
+
+    e->what = STATE;
+    e->missing[0] = *state;
     send_off(c, e);
 }
 

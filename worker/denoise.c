@@ -1,6 +1,7 @@
 #include "worker/denoise.h"
 
 #include "common/base/arena.h"
+#include "common/base/log.h"
 #include "worker/task_internal.h"
 
 #include <stdlib.h>
@@ -65,6 +66,20 @@ static struct dit *prepare(struct studio *studio, const struct denoise *d, const
     return studio_dit(studio, err); /* again: a lean studio has closed it for the VAE */
 }
 
+/* A state that cannot be saved costs steps should the worker be lost, and not the task. */
+static void save(const struct task_run *run, const struct solver_state *s)
+{
+    struct task_outputs out = { 0 };
+    struct error why = { 0 };
+    char path[1024];
+
+    if (task_scratch(run, "checkpoint.safetensors", path, sizeof path, &why) && solver_state_write(s, path, &why) &&
+        task_add_file(run, &out, "state", path, &why))
+        run->saved(run->context, (uint32_t)s->sampler.step, &out.output[0]);
+    else
+        log_warn("denoise.unsaved", "step=%d reason=\"%s\"", s->sampler.step, why.text);
+}
+
 bool denoise_run(const struct task_run *run, const struct denoise *d, struct solver_state *s, struct error *err)
 {
     struct sampler_state *v = &s->sampler;
@@ -86,6 +101,8 @@ bool denoise_run(const struct task_run *run, const struct denoise *d, struct sol
     flow = xmalloc((size_t)sampler_state_count(v) * sizeof *flow);
     const int step_from = v->step;
     while (v->step < d->step_to) {
+        if (d->resumable && v->step > step_from && run->save_now && run->save_now(run->context))
+            save(run, s);
         if (task_cancelled(run, err))
             goto out;
         const struct dit_call call = {

@@ -14,6 +14,7 @@ struct denoise {
     int latent_frames;              /* of the whole shot */
     int steps, step_to;
     double guidance_scale;
+    bool resumable; /* its state may be saved between steps, when the run wants that */
 };
 
 /* Takes `s` from its step to step_to. Nothing else is given to the painter: no frames, and the references as VACE wants

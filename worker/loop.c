@@ -47,9 +47,19 @@ static void hook_reconnect(void *context)
         log_warn("worker.connect", "reason=\"%s\"", why.text);
 }
 
-static void hook_start(void *context, uint64_t task, uint32_t attempt, const Shotline__TaskSpec *spec)
+static void hook_start(void *context, const Shotline__Lease *lease)
 {
-    runner_start(((struct loop *)context)->runner, task, attempt, spec);
+    runner_start(((struct loop *)context)->runner, lease);
+}
+
+static void hook_hand_over(void *context)
+{
+    runner_hand_over(((struct loop *)context)->runner);
+}
+
+static void hook_save(void *context, const struct digest *state)
+{
+    courier_save(((struct loop *)context)->courier, state);
 }
 
 static void hook_cancel(void *context)
@@ -110,6 +120,13 @@ static void tell_news(struct loop *l, int64_t now_ms)
         switch (n.kind) {
         case NEWS_PROGRESS:
             agent_progress(l->agent, n.step, n.steps);
+            break;
+        case NEWS_CHECKPOINT:
+            agent_checkpoint(l->agent, n.step, &n.state, n.state_bytes);
+            break;
+        case NEWS_SAVED:
+        case NEWS_SAVE_FAILED:
+            agent_saved(l->agent, n.kind == NEWS_SAVED, now_ms);
             break;
         case NEWS_DONE:
             agent_done(l->agent, &n.result, now_ms);
@@ -173,8 +190,7 @@ static bool turn(struct loop *l, struct error *err)
                          l->o->farm);
     now_ms = clock_now_ms();
     if (items[STOP].revents) {
-        log_info("worker.leaving", "patience_ms=%" PRId64, l->o->patience_ms);
-        agent_leave(l->agent, l->o->patience_ms, now_ms);
+        agent_leave(l->agent, now_ms);
     }
     tell_messages(l, now_ms);
     tell_news(l, now_ms);
@@ -190,6 +206,8 @@ static bool loop_open(struct loop *l, struct error *err)
                                        .reconnect = hook_reconnect,
                                        .start = hook_start,
                                        .cancel = hook_cancel,
+                                       .hand_over = hook_hand_over,
+                                       .save = hook_save,
                                        .fetch_pack = hook_fetch_pack,
                                        .upload = hook_upload,
                                        .settled = hook_settled };

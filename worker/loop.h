@@ -17,8 +17,7 @@ struct loop_options {                 /* all borrowed */
     const char *scratch_dir;
     struct exec *(*open_exec)(void *context, struct error *err); /* see runner.h */
     void *context;
-    int stop_fd;         /* readable: hand back what runs, say bye, return */
-    int64_t patience_ms; /* for that */
+    int stop_fd; /* readable: drain (who.patience_ms), return */
 };
 
 /* Works until told to stop. False with *err when the coordinator refused this worker, or the wire cannot be used at

@@ -23,13 +23,14 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define PATIENCE_MS 2500
+#define PATIENCE_S  20
 #define JOIN_MS     30000
 #define MAX_DEVICES 64
 
 struct settings {
     const char *farm, *join, *key, *state, *device, *name, *pack;
     int64_t cache_bytes;
+    double patience_s;
     bool join_only, list_devices, validate, version;
 };
 
@@ -109,6 +110,12 @@ static enum args_result read_settings(struct settings *s, int argc, char **argv,
           .max = 9e15,
           .value = "N",
           .help = "keep at most so many bytes of blobs [20 GiB]" },
+        { .name = "patience",
+          .kind = ARG_NUMBER,
+          .to = &s->patience_s,
+          .max = 3600,
+          .value = "SECONDS",
+          .help = "when told to stop: for ending or handing over what runs [20]" },
         { .name = "validate",
           .kind = ARG_FLAG,
           .to = &s->validate,
@@ -303,6 +310,7 @@ static bool prove_device(struct device *d, struct error *err)
 
 /* Any thread may be the one that a signal finds (drivers start threads of their own), so it only leaves a mark. */
 static volatile sig_atomic_t starting = 1;
+static volatile sig_atomic_t stops; /* a bit per signal: the terminal and a parent may each send one of their own */
 static int stop_event = -1;
 
 static void on_stop(int number)
@@ -310,9 +318,11 @@ static void on_stop(int number)
     int saved = errno;
     uint64_t one = 1;
 
-    (void)number;
     if (starting)
         _exit(0); /* nothing is begun, and a device may take long to open */
+    if (stops & 1 << number)
+        _exit(1);         /* asked twice: at once. The outbox keeps what is done */
+    stops |= 1 << number; /* TERM, INT or HUP: below 31 */
     if (write(stop_event, &one, sizeof one) < 0) {
         /* it is readable already */
     }
@@ -347,7 +357,11 @@ static bool work(const struct settings *s, const struct places *p, const struct 
         struct loop_options o = {
             .farm = s->farm,
             .keys = keys,
-            .who = { .name = s->name, .device = d->name, .device_bytes = d->bytes, .kernel_proof = d->proof },
+            .who = { .name = s->name,
+                     .device = d->name,
+                     .device_bytes = d->bytes,
+                     .kernel_proof = d->proof,
+                     .patience_ms = (int64_t)(s->patience_s * 1000) },
             .blobs = blobs,
             .packs = packs,
             .outbox = outbox,
@@ -355,7 +369,6 @@ static bool work(const struct settings *s, const struct places *p, const struct 
             .open_exec = open_exec,
             .context = d,
             .stop_fd = stop_event,
-            .patience_ms = PATIENCE_MS
         };
 
         log_info("worker.start", "device=\"%s\" device_bytes=%" PRId64 " farm=%s", d->name, d->bytes, s->farm);
@@ -417,7 +430,7 @@ static bool run(struct settings *s, struct error *err)
 
 int main(int argc, char **argv)
 {
-    struct settings s = { .cache_bytes = INT64_C(20) << 30 };
+    struct settings s = { .cache_bytes = INT64_C(20) << 30, .patience_s = PATIENCE_S };
     struct error err = { 0 };
     bool ok;
 

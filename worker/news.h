@@ -9,6 +9,9 @@
 
 enum news_kind {
     NEWS_PROGRESS,      /* step, steps */
+    NEWS_CHECKPOINT,    /* step, state, state_bytes: in the local store */
+    NEWS_SAVED,         /* the state that was to be sent is at the farm */
+    NEWS_SAVE_FAILED,   /* or it is not, and why */
     NEWS_DONE,          /* result: in the outbox, its blobs at the farm */
     NEWS_FAILED,        /* why */
     NEWS_UPLOADED,      /* result.task, .attempt: the blobs that were missing are at the farm now */
@@ -21,7 +24,8 @@ struct news {
     enum news_kind kind;
     uint32_t step, steps;
     struct result result;
-    struct digest pack;
+    struct digest pack, state;
+    int64_t state_bytes;
     struct error why;
 };
 

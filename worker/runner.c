@@ -34,10 +34,11 @@ struct runner {
     pthread_cond_t changed;
     bool waiting; /* a task is there to be taken */
     bool closing, ended;
-    atomic_bool cancel;
+    atomic_bool cancel, hand_over;
     uint64_t task;
     uint32_t attempt;
-    struct str spec; /* packed */
+    int64_t save_every_ms, saved_ms; /* states of a long task; 0: never */
+    struct str spec;                 /* packed */
 };
 
 static void tell_progress(void *context, uint32_t step, uint32_t steps)
@@ -45,6 +46,24 @@ static void tell_progress(void *context, uint32_t step, uint32_t steps)
     const struct runner *r = context;
     const struct news n = { .kind = NEWS_PROGRESS, .step = step, .steps = steps };
 
+    newsroom_post(r->o.news, &n);
+}
+
+static bool save_now(void *context)
+{
+    struct runner *r = context;
+
+    return atomic_load(&r->hand_over) || (r->save_every_ms && clock_now_ms() - r->saved_ms >= r->save_every_ms);
+}
+
+static void tell_saved(void *context, uint32_t step, const struct task_output *state)
+{
+    struct runner *r = context;
+    const struct news n = {
+        .kind = NEWS_CHECKPOINT, .step = step, .state = state->digest, .state_bytes = state->bytes
+    };
+
+    r->saved_ms = clock_now_ms();
     newsroom_post(r->o.news, &n);
 }
 
@@ -109,9 +128,12 @@ static bool compute(struct runner *r, const Shotline__TaskSpec *spec, struct res
                                   .scratch_dir = r->o.scratch_dir,
                                   .cancel = &r->cancel,
                                   .progress = tell_progress,
+                                  .save_now = save_now,
+                                  .saved = tell_saved,
                                   .context = r };
     struct task_outputs out = { 0 };
 
+    r->saved_ms = clock_now_ms();
     if (!task_execute(&run, spec, &out, err))
         return false;
     _Static_assert(TASK_MAX_OUTPUTS <= RESULT_MAX_OUTPUTS, "a result holds all outputs of a task");
@@ -284,17 +306,25 @@ bool runner_close(struct runner **to_close, int64_t patience_ms)
     return true;
 }
 
-void runner_start(struct runner *r, uint64_t task, uint32_t attempt, const Shotline__TaskSpec *spec)
+void runner_start(struct runner *r, const Shotline__Lease *lease)
 {
     pthread_mutex_lock(&r->lock);
     assert(!r->waiting);
-    r->task = task;
-    r->attempt = attempt;
-    codec_pack(&spec->base, &r->spec);
+    r->task = lease->task;
+    r->attempt = lease->attempt;
+    r->save_every_ms = lease->checkpoint_ms;
+    codec_pack(&lease->spec->base, &r->spec);
     atomic_store(&r->cancel, r->closing);
+    atomic_store(&r->hand_over, false);
     r->waiting = true;
     pthread_cond_broadcast(&r->changed);
     pthread_mutex_unlock(&r->lock);
+}
+
+void runner_hand_over(struct runner *r)
+{
+    atomic_store(&r->hand_over, true);
+    runner_cancel(r);
 }
 
 void runner_cancel(struct runner *r)

@@ -4,7 +4,7 @@
 #ifndef SHOTLINE_WORKER_RUNNER_H
 #define SHOTLINE_WORKER_RUNNER_H
 
-#include "proto/types.pb-c.h"
+#include "proto/worker.pb-c.h"
 #include "worker/news.h"
 #include "worker/packs.h"
 
@@ -17,7 +17,7 @@ struct runner_options { /* all borrowed */
     struct store_dir *blobs;
     struct packs *packs;
     struct outbox *outbox;
-    struct newsroom *news;   /* NEWS_PROGRESS, then NEWS_DONE or NEWS_FAILED */
+    struct newsroom *news;   /* NEWS_PROGRESS and NEWS_CHECKPOINT, then NEWS_DONE or NEWS_FAILED */
     const char *scratch_dir; /* emptied at the start and after each task */
     /* Opens the device: at first use, and again after it was lost. Called on the runner's thread, which closes it. */
     struct exec *(*open_exec)(void *context, struct error *err);
@@ -30,7 +30,8 @@ struct runner *runner_open(const struct runner_options *o, struct error *err);
 bool runner_close(struct runner **r, int64_t patience_ms);
 
 /* Begins a task; the spec is copied. The runner must be idle: the end of the one before was told. */
-void runner_start(struct runner *r, uint64_t task, uint32_t attempt, const Shotline__TaskSpec *spec);
+void runner_start(struct runner *r, const Shotline__Lease *lease);
 void runner_cancel(struct runner *r);
+void runner_hand_over(struct runner *r); /* as cancel, and a task that can saves its state before it ends */
 
 #endif

@@ -19,21 +19,27 @@ struct studio;
 struct studio *studio_open(const char *pack_dir, struct exec *exec, struct error *err);
 void studio_close(struct studio **s);
 
-struct task_run {
-    struct studio *studio;
-    struct store_dir *blobs;   /* inputs are already here; outputs are added here */
-    const char *scratch_dir;   /* for files in the making */
-    const atomic_bool *cancel; /* checked between steps and frames: ERROR_CANCELLED */
-    void (*progress)(void *context, uint32_t step, uint32_t steps);
-    void *context;
-};
-
 #define TASK_MAX_OUTPUTS 8
 struct task_output {
     const char *name; /* a literal */
     struct digest digest;
     int64_t bytes;
 };
+
+struct task_run {
+    struct studio *studio;
+    struct store_dir *blobs;   /* inputs are already here; outputs are added here */
+    const char *scratch_dir;   /* for files in the making */
+    const atomic_bool *cancel; /* checked between steps and frames: ERROR_CANCELLED */
+    void (*progress)(void *context, uint32_t step, uint32_t steps);
+    /* Between the steps of a long denoising: whether its solver state should be saved now, and that it is in `blobs`,
+     * `step` steps behind it. A task whose spec names that state and step instead ends in the same bytes. NULL: never.
+     */
+    bool (*save_now)(void *context);
+    void (*saved)(void *context, uint32_t step, const struct task_output *state);
+    void *context;
+};
+
 struct task_outputs {
     struct task_output output[TASK_MAX_OUTPUTS];
     size_t count;

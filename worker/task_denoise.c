@@ -169,6 +169,7 @@ bool task_denoise_run(const struct task_run *run, const Shotline__DenoiseTask *t
             .steps = (int)t->steps,
             .step_to = (int)t->step_to,
             .guidance_scale = t->guidance_scale,
+            .resumable = true,
         };
         ok = denoise_run(run, &d, &state, err) &&
              (t->step_to < t->steps ? give_state(run, &state, out, err) : give_latents(run, &state, out, err));

@@ -483,6 +483,85 @@ static void cancel_stops_between_steps(void **state)
     bench_close(&b);
 }
 
+/* What a worker saves on its way, and what it does when it is stopped there. */
+struct saver {
+    struct bench *b;
+    uint32_t every, stop_after; /* steps */
+    struct task_output state;
+    uint32_t step;
+    int count;
+};
+static struct saver saver;
+
+static bool save_now(void *context)
+{
+    (void)context;
+    return saver.b->steps_seen % saver.every == 0;
+}
+
+static void on_saved(void *context, uint32_t step, const struct task_output *state)
+{
+    (void)context;
+    saver.step = step;
+    saver.state = *state;
+    saver.count++;
+    if (saver.b->steps_seen >= saver.stop_after)
+        atomic_store(&saver.b->cancel, true);
+}
+
+/* An anchor and a range are killed again and again between their steps; each attempt goes on from the last state, and
+ * the bytes are those of an undisturbed run. */
+static void killed_tasks_go_on_from_their_checkpoints(void **state)
+{
+    (void)state;
+    struct bench b;
+    struct script s;
+    struct named anchor, expected;
+    bench_open(&b, "store");
+    script_make(&b, &s);
+    denoise(&b, &s, 0, LATENTS, 0, 1, NULL, &anchor);
+    for (int range = 0; range < 2; range++) {
+        denoise(&b, &s, range, range ? 3 : LATENTS, range, STEPS, range ? &anchor : NULL, &expected);
+        b.run.save_now = save_now;
+        b.run.saved = on_saved;
+        saver = (struct saver){ .b = &b, .every = 1, .stop_after = 1 };
+
+        Shotline__TaskSpec spec = SHOTLINE__TASK_SPEC__INIT;
+        Shotline__DenoiseTask t = s.t;
+        struct task_outputs out;
+        struct error err = { 0 };
+        struct named resume, finished;
+        bool done = false;
+        int attempts = 0;
+        spec.kind = SHOTLINE__TASK_KIND__TASK_DENOISE;
+        spec.numerics = SHOTLINE__NUMERICS__NUMERICS_EXACT;
+        spec.denoise = &t;
+        t.window_first = (uint32_t)range;
+        t.window_count = range ? 3 : LATENTS;
+        t.step_from = (uint32_t)range;
+        t.state = range ? &anchor.blob : NULL;
+        while (!done) {
+            b.steps_seen = 0;
+            done = task_execute(&b.run, &spec, &out, &err);
+            attempts++;
+            if (done)
+                break;
+            assert_int_equal(err.kind, ERROR_CANCELLED);
+            assert_int_equal(count_files(b.run.scratch_dir), 0);
+            atomic_store(&b.cancel, false);
+            name_digest(&resume, &saver.state.digest); /* as the coordinator makes the next attempt's spec */
+            t.state = &resume.blob;
+            t.step_from = saver.step;
+        }
+        assert_int_equal(attempts, STEPS - range);
+        assert_int_equal(saver.count, STEPS - range - 1);
+        name_output(&finished, &out, "latents");
+        assert_same_blob(&finished, &expected);
+        b.run.save_now = NULL;
+    }
+    bench_close(&b);
+}
+
 /* Runs a changed copy of a good denoise task, which must fail with this text. */
 static void assert_refused(struct bench *b, const Shotline__DenoiseTask *t, enum error_kind kind, const char *text)
 {
@@ -657,6 +736,7 @@ int main(void)
         cmocka_unit_test(cast_members_are_drawn_from_their_phrase),
         cmocka_unit_test(prompt_form_does_not_matter_where_cleaning_removes_it),
         cmocka_unit_test(cancel_stops_between_steps),
+        cmocka_unit_test(killed_tasks_go_on_from_their_checkpoints),
         cmocka_unit_test(bad_specs_are_refused_by_name),
         cmocka_unit_test(inputs_are_listed),
         cmocka_unit_test(broken_pack_is_named),

@@ -340,6 +340,48 @@ static inline void sim_heartbeat(struct sim *s, const char *worker, uint64_t tas
     sim_tell(s, worker, &m);
 }
 
+/* A heartbeat that tells progress. */
+static inline void sim_beat(struct sim *s, const char *worker, uint64_t task, uint32_t attempt, uint32_t step,
+                            uint32_t steps)
+{
+    Shotline__ToCoordinator m = SHOTLINE__TO_COORDINATOR__INIT;
+    Shotline__WorkerHeartbeat h = SHOTLINE__WORKER_HEARTBEAT__INIT;
+    Shotline__RunningAttempt r = SHOTLINE__RUNNING_ATTEMPT__INIT, *running[] = { &r };
+
+    r.task = task;
+    r.attempt = attempt;
+    r.has_step = r.has_steps = true;
+    r.step = step;
+    r.steps = steps;
+    h.running = running;
+    h.n_running = 1;
+    m.heartbeat = &h;
+    sim_tell(s, worker, &m);
+}
+
+/* A saved state, whose bytes are the text; `upload`: they are at the farm. */
+static inline struct digest sim_checkpoint(struct sim *s, const char *worker, uint64_t task, uint32_t attempt,
+                                           uint32_t step, const char *text, bool upload)
+{
+    Shotline__ToCoordinator m = SHOTLINE__TO_COORDINATOR__INIT;
+    Shotline__WorkerCheckpoint c = SHOTLINE__WORKER_CHECKPOINT__INIT;
+    Shotline__Blob state = SHOTLINE__BLOB__INIT;
+    struct digest d = digest_of(text, strlen(text));
+    struct error err;
+
+    if (upload)
+        assert_true(store_dir_add_bytes(s->blobs, text, strlen(text), &d, &err));
+    state.digest = codec_bytes(&d);
+    state.bytes = strlen(text);
+    c.task = task;
+    c.attempt = attempt;
+    c.step = step;
+    c.state = &state;
+    m.checkpoint = &c;
+    sim_tell(s, worker, &m);
+    return d;
+}
+
 static inline void sim_failed(struct sim *s, const char *worker, uint64_t task, uint32_t attempt,
                               Shotline__FailureClass failure)
 {

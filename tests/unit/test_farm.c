@@ -256,6 +256,151 @@ static void a_result_outlives_its_process(void **state)
     assert_int_equal(sim_status(s, id)->state, SHOTLINE__WORK_STATE__WORK_DONE);
 }
 
+/* The first denoising task, leased to w0; what comes before is done. */
+static struct sim_lease lease_of_denoising(struct sim *s)
+{
+    struct sim_lease l;
+
+    sim_hello(s, "w0", 1, &sim_proof);
+    for (;;) {
+        sim_ready(s, "w0");
+        assert_true(sim_lease(s, &l));
+        if (ledger_task(&s->farm.ledger, (struct task_id){ l.task })->kind == TASK_DENOISE)
+            return l;
+        sim_done(s, "w0", l.task, l.attempt, true, 0);
+    }
+}
+
+/* A lost worker costs steps, not the task: the next attempt's spec goes on from the last saved state, also when the
+ * coordinator was killed in between; the state is dropped when the task is done. */
+static void the_next_attempt_goes_on_from_the_saved_state(void **state)
+{
+    struct sim *s = *state;
+    uint64_t id = sim_submit(s, 1, PROMPT, NULL, 3000, NULL);
+    struct sim_lease l = lease_of_denoising(s), next;
+    const Shotline__ToWorker *m;
+    char worker[32];
+
+    struct digest key = ledger_task(&s->farm.ledger, (struct task_id){ l.task })->key;
+    struct digest first = sim_checkpoint(s, "w0", l.task, l.attempt, 1, "after one", true);
+    struct digest second = sim_checkpoint(s, "w0", l.task, l.attempt, 2, "after two", true);
+    sim_checkpoint(s, "w0", l.task, l.attempt, 3, "not there", false);
+    sim_checkpoint(s, "w0", l.task, l.attempt + 1, 3, "not ours", true);
+    sim_turn(s);
+    assert_false(store_dir_has(s->blobs, &first));
+    assert_true(store_dir_has(s->blobs, &second));
+
+    sim_crash(s);
+    sim_open(s);
+    s->now_ms += FARM_LEASE_MS + 1; /* nobody comes back for it */
+    sim_turn(s);
+    sim_hello(s, "w1", 1, &sim_proof);
+    sim_ready(s, "w1");
+    sim_turn(s);
+    do {
+        m = sim_next(s, worker);
+        assert_non_null(m);
+    } while (!m->lease);
+    assert_int_equal(m->lease->task, l.task);
+    assert_int_equal(m->lease->attempt, l.attempt + 1);
+    assert_int_equal(m->lease->spec->denoise->step_from, 2);
+    assert_memory_equal(m->lease->spec->denoise->state->digest.data, second.bytes, DIGEST_BYTES);
+    assert_memory_equal(m->lease->spec->key.data, key.bytes, DIGEST_BYTES);
+    assert_int_equal(ledger_task(&s->farm.ledger, (struct task_id){ l.task })->losses, 1);
+
+    /* A state whose bytes are lost is forgotten: from the beginning, then. */
+    assert_true(store_dir_remove(s->blobs, &second));
+    sim_failed(s, "w1", l.task, l.attempt + 1, SHOTLINE__FAILURE_CLASS__FAILURE_CANCELLED);
+    sim_ready(s, "w1");
+    assert_true(sim_lease(s, &next));
+    assert_int_equal(next.attempt, l.attempt + 2);
+    const struct task *t = ledger_task(&s->farm.ledger, (struct task_id){ l.task });
+    assert_int_equal(t->checkpoint_step, 0);
+    struct digest third = sim_checkpoint(s, "w1", l.task, next.attempt, 3, "after three", true);
+    sim_done(s, "w1", l.task, next.attempt, true, 0);
+    sim_turn(s);
+    assert_false(store_dir_has(s->blobs, &third));
+    assert_true(sim_work(s, 2, 1) > 0);
+    assert_int_equal(sim_status(s, id)->state, SHOTLINE__WORK_STATE__WORK_DONE);
+}
+
+/* Heartbeats come, but the step counter stands still: the worker is told to stop, and another one begins. */
+static void a_stalled_attempt_is_given_up(void **state)
+{
+    struct sim *s = *state;
+    char worker[32];
+    bool told = false;
+    struct sim_lease l, next;
+    const Shotline__ToWorker *m;
+
+    sim_submit(s, 1, PROMPT, NULL, 3000, NULL);
+    l = lease_of_denoising(s);
+    for (uint32_t step = 1; step <= 2; step++) {
+        s->now_ms += 2000;
+        sim_beat(s, "w0", l.task, l.attempt, step, 4);
+        sim_turn(s);
+    }
+    const struct task *t = ledger_task(&s->farm.ledger, (struct task_id){ l.task });
+    for (int beat = 0; beat < 30; beat++) {
+        assert_int_equal(t->state, TASK_RUNNING);
+        s->now_ms += 2000;
+        sim_beat(s, "w0", l.task, l.attempt, 2, 4);
+        sim_turn(s);
+    }
+    assert_int_equal(t->state, TASK_RUNNING); /* sixty seconds: the least patience */
+    s->now_ms += 2000;
+    sim_hello(s, "w1", 1, &sim_proof);
+    sim_beat(s, "w0", l.task, l.attempt, 2, 4);
+    sim_turn(s);
+    assert_int_equal(t->state, TASK_READY);
+    while ((m = sim_next(s, worker)))
+        told = told || (m->cancel && m->cancel->task == l.task && m->cancel->attempt == l.attempt);
+    assert_true(told);
+    assert_int_equal(s->farm.fleet.workers[0]->failures, 1);
+    assert_int_equal(t->losses, 0);
+    sim_beat(s, "w0", l.task, l.attempt, 2, 4); /* it does not stop: it is told again, and gets nothing back */
+    sim_ready(s, "w1");
+    assert_true(sim_lease(s, &next));
+    assert_string_equal(next.worker, "w1");
+    assert_int_equal(next.task, l.task);
+    assert_int_equal(next.attempt, l.attempt + 1);
+}
+
+/* An operator has a worker leave: it gets nothing more, what it hands back costs nothing, and it is told until it goes.
+ */
+static void a_worker_is_drained_by_name(void **state)
+{
+    struct sim *s = *state;
+    Shotline__ToFarm m = SHOTLINE__TO_FARM__INIT;
+    Shotline__DrainRequest q = SHOTLINE__DRAIN_REQUEST__INIT;
+    const Shotline__ToWorker *w;
+    struct sim_lease l;
+    char worker[32];
+    int told = 0;
+
+    sim_submit(s, 1, PROMPT, NULL, 3000, NULL);
+    l = lease_of_denoising(s);
+    m.drain = &q;
+    q.name = "w9";
+    assert_int_equal(sim_ask(s, &m)->error->kind, SHOTLINE__FARM_ERROR_KIND__FARM_NOT_FOUND);
+    q.name = "w0";
+    assert_int_equal(sim_ask(s, &m)->drained->workers, 1);
+    sim_heartbeat(s, "w0", l.task, l.attempt);
+    sim_turn(s);
+    while ((w = sim_next(s, worker)))
+        told += w->drain != NULL;
+    assert_int_equal(told, 2);
+    sim_failed(s, "w0", l.task, l.attempt, SHOTLINE__FAILURE_CLASS__FAILURE_CANCELLED);
+    sim_ready(s, "w0");
+    assert_false(sim_lease(s, &l));
+    assert_int_equal(s->farm.fleet.workers[0]->failures, 0);
+    assert_true(sim_work(s, 0, 1) == 0);
+    sim_hello(s, "w1", 1, &sim_proof);
+    sim_ready(s, "w1");
+    assert_true(sim_lease(s, &l));
+    assert_int_equal(ledger_task(&s->farm.ledger, (struct task_id){ l.task })->losses, 0);
+}
+
 /* A machine that fails whatever it is given, at once, eats no campaign: it is set aside after three. */
 static void a_black_hole_is_set_aside(void **state)
 {
@@ -444,6 +589,9 @@ int main(void)
         T(lost_leases_are_found_again),
         T(a_result_outlives_its_process),
         T(a_black_hole_is_set_aside),
+        T(the_next_attempt_goes_on_from_the_saved_state),
+        T(a_stalled_attempt_is_given_up),
+        T(a_worker_is_drained_by_name),
         T(failures_fail_the_video_with_their_reason),
         T(a_wrong_kernel_proof_is_refused),
         T(a_cancelled_campaign_stops_its_workers),
