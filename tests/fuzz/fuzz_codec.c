@@ -34,13 +34,23 @@ static void hook_nothing(void *context)
     (void)context;
 }
 
-static void hook_start(void *context, uint64_t task, uint32_t attempt, const Shotline__TaskSpec *spec)
+static void hook_start(void *context, const Shotline__Lease *lease)
 {
-    struct result done = { .task = task, .attempt = attempt, .count = 1, .outputs = { { .name = "x" } } };
+    struct result done = {
+        .task = lease->task, .attempt = lease->attempt, .count = 1, .outputs = { { .name = "x" } }
+    };
+    const struct digest state = { { 1 } };
 
     (void)context;
-    (void)spec;
+    agent_checkpoint(agent, 1, &state, 1);
     agent_done(agent, &done, 1);
+}
+
+static void hook_save(void *context, const struct digest *state)
+{
+    (void)context;
+    (void)state;
+    agent_saved(agent, true, 1);
 }
 
 static void hook_fetch_pack(void *context, const struct digest *pack, const struct digest *listing)
@@ -65,11 +75,13 @@ static void hook_settled(void *context, const struct result *r)
 
 static void talk(const Shotline__ToWorker *m)
 {
-    static const struct agent_identity who = { .name = "fuzzed", .device = "none" };
+    static const struct agent_identity who = { .name = "fuzzed", .device = "none", .patience_ms = 10 };
     static const struct agent_hooks hooks = { .send = hook_send,
                                               .reconnect = hook_nothing,
                                               .start = hook_start,
                                               .cancel = hook_nothing,
+                                              .hand_over = hook_nothing,
+                                              .save = hook_save,
                                               .fetch_pack = hook_fetch_pack,
                                               .upload = hook_upload,
                                               .settled = hook_settled };
@@ -88,7 +100,7 @@ static void talk(const Shotline__ToWorker *m)
     agent_tick(agent, 1000);
     agent_message(agent, m, 1001);
     agent_tick(agent, agent_deadline_ms(agent));
-    agent_leave(agent, 10, 5000);
+    agent_leave(agent, 5000);
     agent_tick(agent, 5010);
     agent_free(&agent);
 }

@@ -197,14 +197,15 @@ static void finish(struct world *w, uint32_t who, uint64_t token, void *data)
     look_after(m);
 }
 
-static void hook_start(void *context, uint64_t task, uint32_t attempt, const Shotline__TaskSpec *spec)
+static void hook_start(void *context, const Shotline__Lease *lease)
 {
+    const Shotline__TaskSpec *spec = lease->spec;
     static const int64_t usual_ms[TASK_KINDS] = { 0, 400, 900, 3000, 1500, 1200 };
     struct machine *m = context;
     struct result *r = xcalloc(1, sizeof *r);
 
     m->job = (struct job){
-        .runs = true, .task = task, .attempt = attempt, .kind = (enum task_kind)spec->kind, .began_ms = m->w->now_ms
+        .runs = true, .task = lease->task, .attempt = lease->attempt, .kind = (enum task_kind)spec->kind, .began_ms = m->w->now_ms
     };
     codec_digest(&m->job.key, &spec->key);
     m->job.busy_ms = usual_ms[m->job.kind] * m->slowness * dice_between(&m->w->luck, 60, 140) / 10000;
@@ -226,6 +227,13 @@ static void hook_cancel(void *context)
 }
 
 /* ---- the other hooks ---- */
+
+/* Tasks here are too short to save states. */
+static void hook_save(void *context, const struct digest *state)
+{
+    (void)context;
+    (void)state;
+}
 
 static void hook_send(void *context, const Shotline__ToCoordinator *message)
 {
@@ -326,11 +334,17 @@ static void boot(struct world *w, uint32_t who, uint64_t token, void *data)
                                        .reconnect = hook_reconnect,
                                        .start = hook_start,
                                        .cancel = hook_cancel,
+                                       .hand_over = hook_cancel,
+                                       .save = hook_save,
                                        .fetch_pack = hook_fetch_pack,
                                        .upload = hook_upload,
                                        .settled = hook_settled };
     struct agent_identity id = {
-        .name = m->name, .device = "dice", .device_bytes = m->device_bytes, .kernel_proof = { { 42 } }
+        .name = m->name,
+        .device = "dice",
+        .device_bytes = m->device_bytes,
+        .kernel_proof = { { 42 } },
+        .patience_ms = 3000,
     };
 
     (void)data;
@@ -418,7 +432,7 @@ static void harm(struct world *w, uint32_t who, uint64_t token, void *data)
             network_cut(w, m->index, w->now_ms + dice_between(&w->luck, 1000, 30000));
             break;
         case 5:
-            agent_leave(m->agent, 3000, own_ms(m));
+            agent_leave(m->agent, own_ms(m));
             look_after(m);
             break;
         case 6:
