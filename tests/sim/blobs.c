@@ -128,6 +128,16 @@ bool store_dir_has(struct store_dir *s, const struct digest *d)
     return find(s, d) != NULL;
 }
 
+bool store_dir_remove(struct store_dir *s, const struct digest *d)
+{
+    struct blob *b = index_get(&s->by_digest, mark(d));
+
+    if (!b || !b->there)
+        return false;
+    b->there = false;
+    return true;
+}
+
 bool store_dir_add_bytes(struct store_dir *s, const void *data, size_t size, struct digest *d, struct error *err)
 {
     *d = digest_of(data, size);
