@@ -422,6 +422,18 @@ static void on_keys(const struct request *r, const Shotline__ToFarm *q)
         reply_error(r, SHOTLINE__FARM_ERROR_KIND__FARM_BAD_REQUEST, fault.text);
 }
 
+/* A message asks for one thing: what it may and what is done are then about the same. */
+static bool asks_one_thing(const Shotline__ToFarm *m)
+{
+    const ProtobufCMessageDescriptor *d = m->base.descriptor;
+    int count = 0;
+
+    for (unsigned i = 0; i < d->n_fields; i++)
+        count += d->fields[i].type == PROTOBUF_C_TYPE_MESSAGE &&
+                 *(void *const *)((const char *)m + d->fields[i].offset) != NULL;
+    return count <= 1;
+}
+
 /* What a request needs; what is not named here is for operators. */
 static enum access_verb verb_of(const Shotline__ToFarm *m)
 {
@@ -453,7 +465,9 @@ static void on_message(struct farm *f, const struct message *message, int64_t no
         guard_refused(f->guard, CONVERSATION_CLIENTS, message, REFUSAL_MALFORMED, fault.text, now_ms);
     } else {
         r.sequence = m->sequence;
-        if (!heard || !guard_allows(f->guard, CONVERSATION_CLIENTS, message, verb_of(m), now_ms, &why)) {
+        if (!asks_one_thing(m)) {
+            reply_error(&r, SHOTLINE__FARM_ERROR_KIND__FARM_BAD_REQUEST, "several requests in one message");
+        } else if (!heard || !guard_allows(f->guard, CONVERSATION_CLIENTS, message, verb_of(m), now_ms, &why)) {
             reply_error(&r, SHOTLINE__FARM_ERROR_KIND__FARM_FORBIDDEN, why);
         } else if (m->version != WIRE_VERSION) {
             snprintf(text, sizeof text, "this farm speaks version %u of the protocol, the client %" PRIu32,

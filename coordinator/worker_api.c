@@ -393,6 +393,12 @@ static void note_work(struct farm *f, struct worker *w, const struct task *t, co
     w->set_aside = false;
 }
 
+/* The next process of a worker: its name, and its key where there are keys. */
+static bool is_heir(const struct worker *w, const struct worker *of)
+{
+    return !strcmp(w->name, of->name) && !memcmp(&w->key, &of->key, sizeof w->key);
+}
+
 static bool on_done(struct farm *f, struct worker *w, const struct peer *peer, const Shotline__WorkerDone *d,
                     int64_t now_ms, struct error *err)
 {
@@ -404,7 +410,7 @@ static bool on_done(struct farm *f, struct worker *w, const struct peer *peer, c
     struct error fault;
     bool same_key = t && d->has_key && codec_digest(&key, &d->key) && digest_equal(&key, &t->key);
     struct worker *owner = t ? fleet_worker(&f->fleet, t->worker) : NULL;
-    enum claim claim = !same_key ? CLAIM_NONE : owner && !strcmp(owner->name, w->name) ? CLAIM_HEIR : CLAIM_KEY;
+    enum claim claim = !same_key ? CLAIM_NONE : owner && is_heir(w, owner) ? CLAIM_HEIR : CLAIM_KEY;
     /* A result that a worker kept from another farm may carry the numbers of a task of ours, but never its key. */
     enum report report = t && (same_key || !d->has_key) ? task_judge(t, w->id, attempt, claim) : REPORT_SUPERSEDED;
 

@@ -558,6 +558,22 @@ static void bad_campaigns_are_refused_by_field(void **state)
     assert_int_equal(s->farm.ledger.campaign_count, 0);
 }
 
+/* A message that asks for two things would be judged by one and do the other. */
+static void one_message_asks_for_one_thing(void **state)
+{
+    struct sim *s = *state;
+    Shotline__ToFarm m = SHOTLINE__TO_FARM__INIT;
+    Shotline__StatusRequest status = SHOTLINE__STATUS_REQUEST__INIT;
+    Shotline__CancelRequest cancel = SHOTLINE__CANCEL_REQUEST__INIT;
+    uint64_t id = sim_submit(s, 1, PROMPT, NULL, 3000, NULL);
+
+    m.status = &status;
+    m.cancel = &cancel;
+    cancel.campaign = id;
+    assert_int_equal(sim_ask(s, &m)->error->kind, SHOTLINE__FARM_ERROR_KIND__FARM_BAD_REQUEST);
+    assert_int_not_equal(sim_status(s, id)->state, SHOTLINE__WORK_STATE__WORK_CANCELLED);
+}
+
 /* Bytes that are no message are dropped, and the farm goes on. */
 static void noise_is_dropped(void **state)
 {
@@ -597,6 +613,7 @@ int main(void)
         T(a_cancelled_campaign_stops_its_workers),
         T(a_blob_that_is_gone_is_made_again),
         T(bad_campaigns_are_refused_by_field),
+        T(one_message_asks_for_one_thing),
         T(noise_is_dropped),
     };
     setenv("SHOTLINE_LOG", "error", 1);
