@@ -90,8 +90,8 @@ class Samples:
     def batch(self, images_only):
         length = 1 if images_only else int(self.shape_rng.choice(LENGTHS, p=LENGTH_ODDS))
         name, first = "images" if length == 1 else "clips", 0
-        if length == 1 and self.shape_rng.rand() < .12:
-            name = "references"
+        if length == 1:                 # the first latent frame of a clip is an image too
+            name = str(self.shape_rng.choice(["references", "clips" if self.clips_ready() else "images", "images"], p=[.12, .20, .68]))
         if length == 5 and self.shape_rng.rand() < .22:
             first = 1 + int(self.shape_rng.randint(4))
         references = int(name != "references" and self.shape_rng.rand() < REFERENCE_ODDS)
