@@ -17,6 +17,8 @@ int cmd_watch(int argc, char **argv);
 int cmd_fetch(int argc, char **argv);
 int cmd_cancel(int argc, char **argv);
 int cmd_workers(int argc, char **argv);
+int cmd_explain(int argc, char **argv);
+int cmd_verify(int argc, char **argv);
 int cmd_log(int argc, char **argv);
 int cmd_fsck(int argc, char **argv);
 int cmd_invite(int argc, char **argv);

@@ -27,6 +27,8 @@ static const struct command {
     { "fetch", "bring finished videos here", cmd_fetch },
     { "cancel", "stop a campaign", cmd_cancel },
     { "workers", "list a farm's workers", cmd_workers },
+    { "explain", "tell why a task waits, failed or runs, and what is next", cmd_explain },
+    { "verify", "make a video's tasks again and compare", cmd_verify },
     { "log", "print what has happened on a farm", cmd_log },
     { "fsck", "check a stopped farm's folder", cmd_fsck },
     { "invite", "print a join line for a worker or a client", cmd_invite },

@@ -169,21 +169,30 @@ static bool open_blobs(struct session *s, struct error *err)
     return s->blobs != NULL;
 }
 
+Shotline__Blob *session_put(struct session *s, const char *path, struct arena *arena, struct error *err)
+{
+    struct digest d;
+    int64_t bytes;
+    if (!open_blobs(s, err) || !blob_client_put_file(s->blobs, path, &d, &bytes, BLOB_TIMEOUT_MS, err)) {
+        error_wrap(err, "sending %s", path);
+        return NULL;
+    }
+    Shotline__Blob *blob = arena_new(arena, Shotline__Blob);
+    shotline__blob__init(blob);
+    blob->digest.data = arena_copy(arena, d.bytes, DIGEST_BYTES);
+    blob->digest.len = DIGEST_BYTES;
+    blob->bytes = (uint64_t)bytes;
+    return blob;
+}
+
 bool session_upload(struct session *s, struct campaign *c, struct error *err)
 {
     for (size_t i = 0; i < c->message.n_cast; i++) {
-        struct digest d;
-        int64_t bytes;
         if (!c->images[i])
             continue;
-        if (!open_blobs(s, err) || !blob_client_put_file(s->blobs, c->images[i], &d, &bytes, BLOB_TIMEOUT_MS, err))
-            return error_wrap(err, "reference image %s", c->images[i]);
-        Shotline__Blob *blob = arena_new(&c->arena, Shotline__Blob);
-        shotline__blob__init(blob);
-        blob->digest.data = arena_copy(&c->arena, d.bytes, DIGEST_BYTES);
-        blob->digest.len = DIGEST_BYTES;
-        blob->bytes = (uint64_t)bytes;
-        c->message.cast[i]->image = blob;
+        c->message.cast[i]->image = session_put(s, c->images[i], &c->arena, err);
+        if (!c->message.cast[i]->image)
+            return error_wrap(err, "reference image");
     }
     return true;
 }

@@ -37,6 +37,9 @@ bool session_submit(struct session *s, struct campaign *c, uint64_t *id, struct 
 /* Uploads the cast's images, so that `message.cast` names them. */
 bool session_upload(struct session *s, struct campaign *c, struct error *err);
 
+/* Uploads a file; the blob that names it lives in `arena`. NULL on failure. */
+Shotline__Blob *session_put(struct session *s, const char *path, struct arena *arena, struct error *err);
+
 /* The status of one campaign with its videos. */
 const Shotline__CampaignStatus *session_status(struct session *s, uint64_t id, struct arena *arena, struct error *err);
 bool session_cancel(struct session *s, uint64_t id, struct error *err);

@@ -3,6 +3,7 @@
 #include "common/base/log.h"
 #include "coordinator/lifecycle.h"
 #include "coordinator/manifest.h"
+#include "coordinator/verify.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -10,11 +11,30 @@
 
 #define NO_ROOM_PAUSE_MS 5000
 
+/* The video of a verification ends with its manifest's words on it. */
+static void finish_verification(struct farm *f, struct video *v)
+{
+    uint32_t different = verify_count(v, VERDICT_DIFFERENT), same = verify_count(v, VERDICT_SAME);
+
+    if (different)
+        video_fail(&f->ledger, v, f->wall_ms, "%" PRIu32 " of %" PRIu32 " tasks were made differently", different,
+                   different + same);
+    else
+        video_finish(&f->ledger, v, &v->campaign->verification->manifest, f->wall_ms);
+    log_info("verify.done", "campaign=%" PRIu64 " video=%" PRIu64 " same=%" PRIu32 " different=%" PRIu32,
+             v->campaign->id.v, v->id.v, same, different);
+}
+
 /* False when there is no room for its manifest now: the work is done, and waits. */
 static bool finish(struct farm *f, struct video *v)
 {
     struct blob_ref manifest = { 0 };
     struct error fault;
+
+    if (v->campaign->verification) {
+        finish_verification(f, v);
+        return true;
+    }
     char *text = manifest_write(
         &(struct manifest_input){ .video = v, .keys = &f->ledger.keys, .pack = &f->pack, .listing = &f->listing },
         &fault);

@@ -73,7 +73,8 @@ static void on_submit(const struct request *r, const Shotline__SubmitRequest *s)
         reply_error(r, SHOTLINE__FARM_ERROR_KIND__FARM_BUSY, "too many campaigns are under way");
         return;
     }
-    c = intake_campaign(&(struct intake){ .grammar = f->grammar, .blobs = f->blobs }, s->campaign, &fault);
+    c = intake_campaign(&(struct intake){ .grammar = f->grammar, .blobs = f->blobs, .manifests = f->blobs },
+                        s->campaign, &fault);
     if (!c) {
         reply_error(r, SHOTLINE__FARM_ERROR_KIND__FARM_BAD_REQUEST, fault.text);
         return;
@@ -401,6 +402,33 @@ static void on_drain(const struct request *r, const Shotline__DrainRequest *q)
     reply(r, &m);
 }
 
+static void on_explain(const struct request *r, const Shotline__ExplainRequest *q)
+{
+    Shotline__FromFarm m = SHOTLINE__FROM_FARM__INIT;
+    struct error fault;
+
+    m.explain = inspect_explain(r->f, q, r->now_ms, r->arena, &fault);
+    if (m.explain)
+        reply(r, &m);
+    else
+        reply_error(r, SHOTLINE__FARM_ERROR_KIND__FARM_NOT_FOUND, fault.text);
+}
+
+static void on_verify(const struct request *r, const Shotline__VerifyRequest *q)
+{
+    const struct campaign *c = find_campaign(r, q->campaign);
+    Shotline__FromFarm m = SHOTLINE__FROM_FARM__INIT;
+    struct error fault;
+
+    if (!c)
+        return;
+    m.verify = inspect_verification(r->f, c, r->arena, &fault);
+    if (m.verify)
+        reply(r, &m);
+    else
+        reply_error(r, SHOTLINE__FARM_ERROR_KIND__FARM_BAD_REQUEST, fault.text);
+}
+
 /* ---- keys ---- */
 
 static void on_keys(const struct request *r, const Shotline__ToFarm *q)
@@ -439,7 +467,7 @@ static enum access_verb verb_of(const Shotline__ToFarm *m)
 {
     if (m->join)
         return ACCESS_JOIN;
-    if (m->status || m->workers || m->log)
+    if (m->status || m->workers || m->log || m->explain || m->verify)
         return ACCESS_LOOK;
     if (m->submit || m->plan || m->cancel)
         return ACCESS_SUBMIT;
@@ -483,8 +511,12 @@ static void on_message(struct farm *f, const struct message *message, int64_t no
             on_cancel(&r, m->cancel);
         } else if (m->workers) {
             on_workers(&r);
+        } else if (m->explain) {
+            on_explain(&r, m->explain);
         } else if (m->log) {
             on_log(&r, m->log);
+        } else if (m->verify) {
+            on_verify(&r, m->verify);
         } else if (m->invite || m->join || m->revoke || m->keys) {
             on_keys(&r, m);
         } else if (m->drain) {

@@ -52,6 +52,30 @@ static void count_workers(struct explanation *e, const struct fleet *f, const st
     }
 }
 
+/* Tasks of another campaign that are given out before one that stands at place `ahead` of its own queue: campaigns take
+ * turns, whoever runs least is next (schedule_candidates). */
+static uint32_t others_ahead(const struct campaign *other, const struct campaign *own, uint32_t ahead, bool earlier)
+{
+    if (other->priority != own->priority)
+        return other->priority > own->priority ? other->queue_count : 0;
+    int64_t lead = (int64_t)own->running + ahead - other->running + earlier;
+    return lead <= 0 ? 0 : lead < other->queue_count ? (uint32_t)lead : other->queue_count;
+}
+
+static void count_ahead(struct explanation *e, const struct ledger *l, const struct task *t)
+{
+    const struct campaign *own = t->video->campaign;
+    bool earlier = true;
+
+    e->ahead = queue_ahead(t);
+    for (size_t i = 0; i < l->campaign_count; i++) {
+        if (l->campaigns[i] == own)
+            earlier = false;
+        else
+            e->ahead_of_others += others_ahead(l->campaigns[i], own, e->ahead, earlier);
+    }
+}
+
 static enum task_reason why_ready(struct explanation *e, const struct fleet *f, const struct ledger *l,
                                   const struct task *t, int64_t now_ms)
 {
@@ -61,12 +85,13 @@ static enum task_reason why_ready(struct explanation *e, const struct fleet *f, 
             return REASON_TWIN;
     }
     count_workers(e, f, t, now_ms);
+    count_ahead(e, l, t);
     if (e->idle && e->busy)
         return REASON_FASTER_SOON;
     e->worker.v = 0;
     if (e->idle || e->busy) {
         e->until_ms = 0;
-        return REASON_ALL_BUSY;
+        return e->ahead_of_others ? REASON_FAIR_SHARE : REASON_ALL_BUSY;
     }
     if (e->not_asking) {
         e->until_ms = 0;
@@ -128,7 +153,10 @@ void explanation_next(const struct explanation *e, const struct task *t, int64_t
         snprintf(to, room, "It starts when a worker connects.");
         break;
     case REASON_ALL_BUSY:
-        snprintf(to, room, "It starts on the next free worker of %" PRIu32 " when its turn comes.", e->busy + e->idle);
+    case REASON_FAIR_SHARE:
+        snprintf(to, room, "It starts on the next free worker of %" PRIu32 " after %" PRIu32 " task%s that %s first.",
+                 e->busy + e->idle, e->ahead + e->ahead_of_others, e->ahead + e->ahead_of_others == 1 ? "" : "s",
+                 e->ahead + e->ahead_of_others == 1 ? "goes" : "go");
         break;
     case REASON_NOT_ASKING:
         snprintf(to, room, "It starts when one of %" PRIu32 " idle workers has the pack and asks for work.",

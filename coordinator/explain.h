@@ -11,6 +11,10 @@ struct explanation {
     struct worker_id worker; /* RUNNING, UNHEARD: who runs it; FASTER_SOON: for whom it waits */
     int64_t until_ms;        /* RUNNING, UNHEARD: the lease's end; SET_ASIDE: when the first is forgiven; else 0 */
 
+    /* Of a queued task: what goes before it. */
+    uint32_t ahead;           /* tasks of its own campaign */
+    uint32_t ahead_of_others; /* tasks of other campaigns: by priority, or because theirs run less at the moment */
+
     /* How the connected workers stand to it; each is counted once, by the first that holds. */
     uint32_t failed_on; /* it failed there */
     uint32_t too_small; /* no more memory than what was not enough */

@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 static bool check_text(const char *field, const char *text, size_t most, struct error *err)
@@ -176,6 +177,37 @@ static bool take_videos(const struct intake *in, struct campaign *c, Shotline__V
     return true;
 }
 
+/* A manifest in the place of videos; what it holds is looked at when it is compiled. */
+static bool take_verification(const struct intake *in, struct campaign *c, const Shotline__Campaign *m,
+                              struct error *err)
+{
+    const Shotline__Verification *from = m->verify;
+    struct verification *to = arena_new(&c->arena, struct verification);
+
+    if (m->n_videos || m->n_cast)
+        return error_set(err, ERROR_INPUT, "videos or a cast beside a manifest");
+    if (!codec_digest(&to->manifest.digest, &from->manifest->digest))
+        return error_set(err, ERROR_INPUT, "manifest: its digest is not of 32 bytes");
+    to->chosen = arena_copy(&c->arena, from->tasks, from->n_tasks * sizeof *from->tasks);
+    to->chosen_count = from->n_tasks;
+    size_t size;
+    char *text =
+        in->manifests ? store_dir_read(in->manifests, &to->manifest.digest, INTAKE_LARGEST_MANIFEST, &size, err) : NULL;
+    if (!text && in->blobs)
+        return in->manifests ? error_wrap(err, "manifest")
+                             : error_set(err, ERROR_INPUT, "manifest: this farm reads none");
+    to->manifest.bytes = text ? (int64_t)size : 0;
+    c->verification = to;
+    c->videos = arena_array(&c->arena, struct video, 1);
+    c->videos[c->video_count++] = (struct video){ .campaign = c,
+                                                  .number = 1,
+                                                  .name = "manifest",
+                                                  .given_plan = arena_strdup(&c->arena, text ? text : ""),
+                                                  .state = WORK_PLANNING };
+    free(text);
+    return true;
+}
+
 static bool take_campaign(const struct intake *in, struct campaign *c, const Shotline__Campaign *m, struct error *err)
 {
     if (!check_text("name", m->name, 100, err))
@@ -195,6 +227,8 @@ static bool take_campaign(const struct intake *in, struct campaign *c, const Sho
     c->priority = m->priority;
     c->steps = m->has_steps ? m->steps : 0;
     c->guidance_scale = m->has_guidance_scale ? m->guidance_scale : 0;
+    if (m->verify)
+        return take_verification(in, c, m, err) || error_wrap(err, "verify");
     return take_cast(in, c, m->cast, m->n_cast, err) && take_videos(in, c, m->videos, m->n_videos, err);
 }
 

@@ -9,14 +9,16 @@
 #include "coordinator/job.h"
 #include "proto/types.pb-c.h"
 
-#define INTAKE_MAX_VIDEOS   500
-#define INTAKE_MAX_CAST     PLAN_MAX_CAST
-#define INTAKE_MAX_PROMPT   4000 /* bytes */
-#define INTAKE_LONGEST_MS   120000
-#define INTAKE_LARGEST_SIZE 4096 /* pixels */
+#define INTAKE_MAX_VIDEOS       500
+#define INTAKE_MAX_CAST         PLAN_MAX_CAST
+#define INTAKE_MAX_PROMPT       4000 /* bytes */
+#define INTAKE_LONGEST_MS       120000
+#define INTAKE_LARGEST_SIZE     4096 /* pixels */
+#define INTAKE_LARGEST_MANIFEST (64u << 20)
 
 struct intake {
     const struct grammar *grammar;
+    struct store_dir *manifests; /* where the manifest of a verification is; NULL: none is taken */
     struct store_dir
         *blobs; /* where reference images must be; NULL: not looked for (a campaign that was accepted before) */
 };

@@ -62,6 +62,7 @@ const char *task_reason_name(enum task_reason r)
         [REASON_SET_ASIDE] = "its workers are set aside after failures",
         [REASON_TOO_SMALL] = "no connected worker has enough memory",
         [REASON_FAILED_ON_THEM] = "failed on every connected worker",
+        [REASON_FAIR_SHARE] = "waits for a free worker, other campaigns go first",
         [REASON_RUNNING] = "runs",
         [REASON_UNHEARD] = "runs, and its worker is silent",
         [REASON_DONE] = "done",

@@ -50,6 +50,7 @@ enum task_reason {
     REASON_SET_ASIDE,      /* whoever could run it failed too often in this campaign and is given a rest */
     REASON_TOO_SMALL,      /* no connected worker has more memory than what was not enough */
     REASON_FAILED_ON_THEM, /* it failed on every connected worker: others may come back */
+    REASON_FAIR_SHARE,     /* as REASON_ALL_BUSY, and tasks of other campaigns go first */
     REASON_RUNNING = 20,
     REASON_UNHEARD, /* its worker has not said anything for more than a heartbeat */
     REASON_DONE = 30,
@@ -63,6 +64,7 @@ enum task_reason {
     REASON_CANCELLED = 50,
     REASON_VIDEO_FAILED,
 };
+#define TASK_REASONS 52 /* for arrays indexed by reason */
 
 enum output_name {
     OUTPUT_EMBEDDING = 1,
@@ -190,8 +192,11 @@ struct task {
     struct digest key; /* once all inputs are known */
     struct task_output outputs[TASK_MAX_OUTPUTS];
     uint32_t output_count;
-    bool cached;             /* done without work of its own */
-    enum task_reason reason; /* TASK_FAILED: why */
+    bool cached;                        /* done without work of its own */
+    enum task_reason reason;            /* TASK_FAILED: why */
+    const struct task_output *expected; /* of a verification: what its manifest says; NULL: ordinary work */
+    uint32_t expected_count;
+    struct worker_id made_by; /* of a verification: who made it first, when that is known; another one is preferred */
 
     struct attempt attempt;                         /* the last one issued */
     struct attempt committed;                       /* whose result it has; in memory only */
@@ -270,6 +275,13 @@ struct video {
     struct video *next_complete;
 };
 
+/* A campaign that makes the tasks of a manifest again: verify.h. */
+struct verification {
+    struct blob_ref manifest;
+    uint32_t *chosen; /* positions; none: all */
+    size_t chosen_count;
+};
+
 struct campaign {
     struct campaign_id id;
     uint8_t token[16];
@@ -285,7 +297,8 @@ struct campaign {
     void *request;      /* owned: the bytes that the client sent, for the store */
     size_t request_bytes;
     struct digest pack;
-    struct curve_key owner; /* who submitted it; none on a farm without keys */
+    struct curve_key owner;            /* who submitted it; none on a farm without keys */
+    struct verification *verification; /* NULL: ordinary work */
 
     enum work_state state;
     int64_t created_ms; /* wall clock */

@@ -325,3 +325,13 @@ struct task *queue_pop(struct campaign *c)
         queue_remove(t);
     return t;
 }
+
+uint32_t queue_ahead(const struct task *t)
+{
+    const struct campaign *c = t->video->campaign;
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < c->queue_count; i++)
+        count += before(c->queue[i], t);
+    return count;
+}

@@ -72,6 +72,8 @@ void ledger_clean(struct ledger *l); /* all was saved */
 void queue_push(struct task *t);
 void queue_remove(struct task *t);          /* not queued is fine */
 struct task *queue_pop(struct campaign *c); /* NULL: empty */
+/* How many tasks of its campaign go before a queued one. */
+uint32_t queue_ahead(const struct task *t);
 
 struct campaign *campaign_new(void);
 void campaign_free(struct campaign **c); /* NULL-safe */

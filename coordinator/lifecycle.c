@@ -1,5 +1,7 @@
 #include "coordinator/lifecycle.h"
 
+#include "coordinator/verify.h"
+
 #include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -59,7 +61,8 @@ static void stop_attempt(struct ledger *l, const struct task *t)
  */
 static void enqueue(struct task *t, struct ledger *l)
 {
-    for (struct task *twin = ledger_twin(l, &t->key, NULL); twin; twin = ledger_twin(l, &t->key, twin))
+    /* What is verified is made again, whoever else makes it. */
+    for (struct task *twin = ledger_twin(l, &t->key, NULL); twin && !t->expected; twin = ledger_twin(l, &t->key, twin))
         if (twin != t && (twin->state == TASK_RUNNING || twin->queue_place))
             return;
     queue_push(t);
@@ -175,13 +178,30 @@ static void task_accept(struct ledger *l, struct task *t, const struct task_outp
     }
 }
 
+/* Who made it first, as far as this farm remembers. */
+static void find_maker(const struct ledger *l, struct task *t)
+{
+    for (struct task *twin = ledger_twin(l, &t->key, NULL); twin; twin = ledger_twin(l, &t->key, twin))
+        if (twin->state == TASK_DONE && !twin->cached)
+            t->made_by = t->avoid = twin->worker;
+}
+
+/* A task of a verification never speaks for its key: it takes no result from elsewhere and gives none. */
+static void name_task(struct ledger *l, struct task *t)
+{
+    t->key = task_key(t, &l->keys);
+    if (t->expected)
+        find_maker(l, t);
+    else
+        ledger_add_key(l, t);
+}
+
 static void task_inputs_known(struct ledger *l, struct task *t)
 {
     struct task_output outputs[TASK_MAX_OUTPUTS];
 
-    t->key = task_key(t, &l->keys);
-    ledger_add_key(l, t);
-    uint32_t count = l->find_result ? l->find_result(l->context, &t->key, outputs) : 0;
+    name_task(l, t);
+    uint32_t count = l->find_result && !t->expected ? l->find_result(l->context, &t->key, outputs) : 0;
     for (uint32_t n = OUTPUT_EMBEDDING; count && n <= OUTPUT_VIDEO; n++) {
         bool there = false;
 
@@ -211,9 +231,9 @@ void video_start(struct ledger *l, struct video *v)
 {
     ledger_add_tasks(l, v);
     v->graph_dirty = true;
-    v->tasks_open = v->task_count;
+    v->tasks_open = 0;
     for (uint32_t i = 0; i < v->task_count; i++) {
-        v->tasks[i].state = TASK_WAITING;
+        v->tasks_open += v->tasks[i].state != TASK_DONE; /* a verification may begin with some */
         ledger_touch_task(l, &v->tasks[i]);
     }
     ledger_touch_video(l, v);
@@ -251,8 +271,7 @@ void video_resume(struct ledger *l, struct video *v, int64_t now_ms, int64_t lea
                 task_set_state(l, t, TASK_WAITING);
             continue;
         }
-        t->key = task_key(t, &l->keys);
-        ledger_add_key(l, t);
+        name_task(l, t);
         if (work_ended(v->state))
             continue;
         switch (t->state) {
@@ -394,6 +413,11 @@ void task_done(struct ledger *l, struct task *t, struct worker_id worker, struct
     if (t->role == ROLE_RANGE)
         c->overlap_ms += busy_ms * overlapped_frames(t) / t->denoise.window_count;
     ledger_touch_campaign(l, c);
+    if (t->expected) { /* whoever needs it goes on with what the manifest says */
+        verify_judge(t, outputs, count);
+        task_accept(l, t, t->expected, t->expected_count);
+        return;
+    }
     task_accept(l, t, outputs, count);
 
     /* Same key, same bytes: whoever waited for this work has it now. */
@@ -552,6 +576,11 @@ void task_input_gone(struct ledger *l, struct task *t, uint32_t input, int64_t w
         return;
     }
     struct task *from = &t->video->tasks[in->from];
+    if (from->expected && from->state == TASK_DONE && from->trouble) {
+        task_fail_video(l, t, wall_ms, REASON_INPUT_GONE,
+                        "its input was made differently, and what the manifest names is not stored");
+        return;
+    }
     for (uint32_t k = 0; k < t->input_count; k++) /* several inputs may come from the same task */
         if (t->inputs[k].output && t->inputs[k].from == in->from && t->inputs[k].known) {
             t->inputs[k].known = false;

@@ -7,6 +7,7 @@
 #include "coordinator/intake.h"
 #include "coordinator/lifecycle.h"
 #include "coordinator/planner_thread.h"
+#include "coordinator/verify.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -64,6 +65,9 @@ uint64_t planning_ask_for_client(struct farm *f, const struct video *v)
 bool planning_compile(struct farm *f, struct video *v, struct error *err)
 {
     struct plan plan = { 0 };
+
+    if (v->campaign->verification)
+        return verify_compile(v, v->plan_text, &f->ledger.keys, err);
     bool ok = plan_parse(&plan, v->plan_text, strlen(v->plan_text), f->grammar, v->duration_ms, err);
 
     if (ok) {

@@ -56,7 +56,10 @@ static bool on_task(void *context, const struct stored_task *row, struct error *
         t->key = row->key;
     if (t->state == TASK_DONE && !t->cached)
         t->committed = t->attempt;
-    if (t->state == TASK_DONE) {
+    if (t->state == TASK_DONE && t->expected) {
+        memcpy(t->outputs, t->expected, t->expected_count * sizeof *t->outputs);
+        t->output_count = t->expected_count;
+    } else if (t->state == TASK_DONE) {
         t->output_count = row->has_key ? store_find_result(r->f->store, &row->key, t->outputs) : 0;
         for (enum output_name n = OUTPUT_EMBEDDING; n <= OUTPUT_VIDEO; n++)
             if (output_required(t->kind, t->role, n) && !task_find_output(t, n)) {
@@ -132,7 +135,8 @@ static bool on_campaign(void *context, const struct stored_campaign *row, struct
     struct error fault;
     const Shotline__Campaign *m =
         codec_unpack(&shotline__campaign__descriptor, row->request, row->request_bytes, &arena, &fault);
-    struct campaign *c = m ? intake_campaign(&(struct intake){ .grammar = f->grammar }, m, &fault) : NULL;
+    struct campaign *c =
+        m ? intake_campaign(&(struct intake){ .grammar = f->grammar, .manifests = f->blobs }, m, &fault) : NULL;
 
     arena_free(&arena);
     if (!c) { /* no longer a campaign under this pack's grammar: it stays in the store, for a farm that serves its pack

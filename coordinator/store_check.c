@@ -76,6 +76,7 @@ struct caller {
     store_check_result *result;
     store_check_video *video;
     store_check_campaign *campaign;
+    store_check_blob *blob;
     void *context;
 };
 
@@ -157,6 +158,21 @@ bool store_check_campaigns(struct store_check *c, store_check_campaign *each, vo
 {
     return each_row(c, "SELECT id, request FROM campaigns ORDER BY id", take_campaign,
                     &(struct caller){ .campaign = each, .context = context }, err);
+}
+
+static void take_checkpoint(void *context, sqlite3_stmt *q)
+{
+    struct caller *caller = context;
+    struct digest d;
+
+    if (take_digest(q, 0, &d))
+        caller->blob(caller->context, &d);
+}
+
+bool store_check_checkpoints(struct store_check *c, store_check_blob *each, void *context, struct error *err)
+{
+    return each_row(c, "SELECT checkpoint FROM tasks WHERE checkpoint IS NOT NULL", take_checkpoint,
+                    &(struct caller){ .blob = each, .context = context }, err);
 }
 
 /* ---- one key ---- */

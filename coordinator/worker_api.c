@@ -379,7 +379,8 @@ static void count_superseded(struct farm *f, struct worker *w, struct task *t, u
 static void note_work(struct farm *f, struct worker *w, const struct task *t, const struct task_output *outputs,
                       size_t count, int64_t busy_ms)
 {
-    worker_measure(w, t->kind, task_attempt_work(t), busy_ms);
+    if (!t->expected) /* a verification's sizes are estimates of its own */
+        worker_measure(w, t->kind, task_attempt_work(t), busy_ms);
     worker_stop(w, t->id);
     w->tasks_done++;
     w->busy_ms += busy_ms;
@@ -448,7 +449,7 @@ static bool on_done(struct farm *f, struct worker *w, const struct peer *peer, c
     if (owner) /* the former self of `w`, or it was given up */
         worker_stop(owner, t->id);
     note_work(f, w, t, outputs, d->n_outputs, busy_ms);
-    if (!store_put_result(f->store, &t->key, outputs, (uint32_t)d->n_outputs, err))
+    if (!t->expected && !store_put_result(f->store, &t->key, outputs, (uint32_t)d->n_outputs, err))
         return false;
     task_done(&f->ledger, t, w->id, attempt, outputs, (uint32_t)d->n_outputs, busy_ms);
     send_ack(f, peer, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_OK, NULL, 0);
@@ -659,8 +660,10 @@ void worker_api_dispatch(struct farm *f, int64_t now_ms)
             task_unplaceable(&f->ledger, t, f->wall_ms);
             continue;
         }
-        if (!inputs_present(f, t))
+        if (!inputs_present(f, t)) {
+            f->again = true; /* its maker may start at once */
             continue;
+        }
         task_lease(&f->ledger, t, w->id, now_ms, f->fleet.lease_ms);
         patience_begin(t, w);
         worker_start(w, t->id);

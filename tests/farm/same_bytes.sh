@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The same plan gives the same bytes with one worker, and with three of which one is killed while it denoises; a second
-# render comes from the cache; a changed shot is rendered alone.
+# render comes from the cache; `verify --local` makes all of it again; a changed shot is rendered alone.
 . "$(dirname "$0")/lib.sh" "$1"
 micro_pack "$work/pack"
 cp "$here/plan.json" "$work/plan.json"
@@ -42,6 +42,11 @@ grep -q "local_farm.restart process=$victim signal=9" "$work/killed.err" || fail
 same "$work/one/v.manifest.json" "$work/killed/v.manifest.json"
 cmp "$work/one/v.mp4" "$work/killed/v.mp4" || fail "the files of one worker and of three differ"
 [ "$(grep -c '"ranges": 2' "$work/one/v.manifest.json")" -eq 2 ] || fail "expected two shots of two ranges each"
+
+# A farm that has nothing makes every task of the manifest again.
+"$shotline" verify --local --pack "$work/pack" --workers 1 "$work/one/v.manifest.json" >"$work/verified" 2>"$work/verify.err" ||
+    fail "verify --local: $(tail -n 3 "$work/verify.err") $(cat "$work/verified")"
+grep -qE "^([0-9]+) tasks made again: \1 the same, 0 different" "$work/verified" || fail "verify said: $(cat "$work/verified")"
 
 # Another action in shot 2: its text, anchor, ranges and decode, and the stitch; nothing of shot 1.
 sed -i 's/"action": "jumping"/"action": "standing"/' "$work/plan.json"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A farm that is already there, its worker under the Vulkan validation layer: submit, status, workers, watch, fetch,
-# cancel, log and fsck; a coordinator that is killed and comes back goes on with the work; a fetch that meets a full disk leaves nothing.
+# cancel, explain, verify, log and fsck; a coordinator that is killed and comes back goes on with the work; a fetch that meets a full disk leaves nothing.
 . "$(dirname "$0")/lib.sh" "$1"
 micro_pack "$work/pack"
 build=$(dirname "$(dirname "$shotline")")
@@ -51,6 +51,27 @@ second=$("$shotline" submit --plan "$here/plan.json" --name w --seed 8) || fail 
 "$shotline" cancel "$second" || fail "cancel"
 "$shotline" watch "$second" 2>"$work/watch.err" && fail "a cancelled campaign was watched to success"
 "$shotline" status "$second" | grep -qE "^w +cancelled" || fail "status after cancel: $("$shotline" status "$second")"
+# Why tasks are where they are: the reason as a word for programs, and what is next for people.
+"$shotline" explain "$id" | grep -qE '^v: done, ([0-9]+) of \1 tasks done$' || fail "explain: $("$shotline" explain "$id")"
+task=$("$shotline" explain "$id/v" --all --json | sed -nE 's/.*"task":([0-9]+),"what":"stitch".*"reason":"done".*/\1/p')
+"$shotline" explain "t$task" >"$work/explained" || fail "explain t$task"
+grep -q "^task t$task: stitch of video v, campaign $id" "$work/explained" &&
+    grep -q "^  next   Nothing: its result is stored" "$work/explained" || fail "explain said: $(cat "$work/explained")"
+"$shotline" explain t999999 2>"$work/explain.err" && fail "an unknown task was explained"
+grep -q "task 999999 is not known here" "$work/explain.err" || fail "explain said: $(cat "$work/explain.err")"
+"$shotline" explain "$second" | grep -q "cancelled" || fail "explain of the cancelled: $("$shotline" explain "$second")"
+
+# Tasks are made again and compared; a digest that no task makes is found.
+"$shotline" verify "$work/out/v.manifest.json" --sample 4 --seed 5 >"$work/verified" 2>"$work/verify.err" ||
+    fail "verify: $(cat "$work/verify.err" "$work/verified")"
+grep -q "^4 tasks made again: 4 the same, 0 different" "$work/verified" || fail "verify said: $(cat "$work/verified")"
+frames=$(grep -A 1 '"frames": {' "$work/out/v.manifest.json" | sed -nE 's/.*"digest": "([0-9a-f]{64})".*/\1/p' | head -n 1)
+sed "s/$frames/$(printf '%064d' 0)/" "$work/out/v.manifest.json" >"$work/planted.json"
+"$shotline" verify "$work/planted.json" >"$work/verified" 2>"$work/verify.err" && fail "a planted digest was verified"
+grep -q "made $frames, the manifest says 00000" "$work/verified" &&
+    grep -q "1 of [0-9]* tasks were made differently" "$work/verify.err" ||
+    fail "verify of a planted digest said: $(cat "$work/verified" "$work/verify.err")"
+
 # What has happened, also before the coordinator was killed: to all, to a campaign, to the worker.
 "$shotline" log >"$work/log" || fail "log"
 [ "$(grep -c coordinator.ready "$work/log")" -eq 2 ] || fail "log does not tell of both starts: $(cat "$work/log")"
@@ -75,4 +96,4 @@ grep -q "^blob.damaged  *$(basename "$blob")" "$work/fsck" || fail "fsck said: $
 
 grep -q "gpu.validation" "$work/state/log/worker.log" &&
     fail "the validation layer found: $(grep -m1 gpu.validation "$work/state/log/worker.log")"
-echo "submit, status, workers, watch, fetch, cancel, log, fsck; the coordinator was killed once"
+echo "submit, status, workers, watch, fetch, cancel, explain, verify, log, fsck; the coordinator was killed once"

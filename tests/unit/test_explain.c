@@ -5,6 +5,7 @@
 #include <cmocka.h>
 
 #include "coordinator/explain.h"
+#include "coordinator/schedule.h"
 #include "coordinator/standing.h"
 #include "proto/client.pb-c.h"
 #include "tests/unit/farm_graph.h"
@@ -83,6 +84,36 @@ static void what_a_waiting_task_waits_for(void **state)
     assert_int_equal(explain(s, &s->t[G_TEXT], REASON_ALL_BUSY).busy, 2);
 }
 
+/* Who goes first: the own campaign's queue, then campaigns of a higher priority or with less under way. What is told is
+ * what schedule_candidates does. */
+static void fair_share_counts_who_goes_first(void **state)
+{
+    struct scene *s = *state;
+    struct worker *a = join(s, 1, 100);
+    struct campaign *other = graph_campaign(&s->l, 3, false), *third = graph_campaign(&s->l, 2, false);
+    struct task *tasks[64], *last = NULL;
+
+    worker_start(a, (struct task_id){ 999 });
+    for (int priority = -1; priority <= 1; priority++)
+        for (uint32_t running = 0; running < 4; running++) {
+            other->priority = priority;
+            s->c->running = running;
+            third->running = 2;
+            size_t count = schedule_candidates(s->l.campaigns, s->l.campaign_count, tasks, 64);
+            for (size_t i = 0; i < count; i++)
+                queue_push(tasks[i]);
+            for (size_t i = 0; i < count; i++) {
+                struct explanation e = task_explain(&s->f, &s->l, tasks[i], 1);
+
+                assert_int_equal(e.ahead + e.ahead_of_others, i);
+                assert_int_equal(e.reason, e.ahead_of_others ? REASON_FAIR_SHARE : REASON_ALL_BUSY);
+                last = tasks[i];
+            }
+            assert_true(count > 6 && last);
+        }
+    explain(s, last, REASON_FAIR_SHARE);
+}
+
 static void what_keeps_workers_from_a_task(void **state)
 {
     struct scene *s = *state;
@@ -146,6 +177,7 @@ static void reasons_are_those_of_the_wire(void **state)
     const ProtobufCEnumDescriptor *d = &shotline__task_reason__descriptor;
 
     assert_int_equal(REASON_FAILED_ON_THEM, SHOTLINE__TASK_REASON__REASON_FAILED_ON_THEM);
+    assert_int_equal(REASON_FAIR_SHARE, SHOTLINE__TASK_REASON__REASON_FAIR_SHARE);
     assert_int_equal(REASON_UNHEARD, SHOTLINE__TASK_REASON__REASON_UNHEARD);
     assert_int_equal(REASON_CACHED, SHOTLINE__TASK_REASON__REASON_CACHED);
     assert_int_equal(REASON_INPUT_GONE, SHOTLINE__TASK_REASON__REASON_INPUT_GONE);
@@ -159,8 +191,11 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, open_scene, close_scene)
     const struct CMUnitTest tests[] = {
-        T(what_a_waiting_task_waits_for),  T(what_keeps_workers_from_a_task),
-        T(what_becomes_of_a_running_task), T(how_tasks_ended),
+        T(fair_share_counts_who_goes_first),
+        T(what_a_waiting_task_waits_for),
+        T(what_keeps_workers_from_a_task),
+        T(what_becomes_of_a_running_task),
+        T(how_tasks_ended),
         T(reasons_are_those_of_the_wire),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
