@@ -200,6 +200,42 @@ static void check_part(struct json_reader *r, const char *field, const struct ph
         }
 }
 
+static size_t count_characters(const char *text)
+{
+    size_t count = 0;
+
+    for (; *text; text++)
+        count += ((unsigned char)*text & 0xc0) != 0x80;
+    return count;
+}
+
+/* What the parts spell together must be a phrase that plans may hold: see plan_text_ok. */
+static void check_phrase(struct json_reader *r, const char *field, const struct cast_kind *k)
+{
+    size_t longest = 0;
+    bool begins = true; /* nothing may stand before this part */
+
+    for (size_t i = 0; i < k->part_count; i++) {
+        bool empty = false;
+        size_t most = 0;
+
+        for (size_t e = 0; e < k->parts[i].count; e++) {
+            const char *entry = k->parts[i].entries[e];
+
+            if (begins && entry[0] == ' ')
+                json_fail(r, field, "a phrase may begin with the space of \"%.60s\"", entry);
+            empty = empty || !*entry;
+            most = count_characters(entry) > most ? count_characters(entry) : most;
+        }
+        begins = begins && empty;
+        longest += most;
+    }
+    if (begins)
+        json_fail(r, field, "a phrase may be empty");
+    if (longest > PLAN_MAX_PHRASE)
+        json_fail(r, field, "a phrase may have %zu characters, expected at most %d", longest, PLAN_MAX_PHRASE);
+}
+
 static void read_phrase(struct json_reader *r, struct grammar *g, const char *field, const json_t *list,
                         struct cast_kind *k)
 {
@@ -239,6 +275,7 @@ static void read_phrase(struct json_reader *r, struct grammar *g, const char *fi
         else
             check_part(r, field, &k->parts[i], last ? '"' : k->parts[i + 1].entries[0][0]);
     }
+    check_phrase(r, field, k);
 }
 
 static void read_kinds(struct json_reader *r, struct grammar *g, const json_t *json)

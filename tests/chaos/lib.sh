@@ -31,6 +31,8 @@ make_campaign() {
     if [ -z "$pack" ]; then
         pack=$work/pack
         micro_pack "$pack"
+        # Few steps: a fault should meet many kinds of work, not long ones.
+        sed -i 's/"steps": 40/"steps": 4/; s/"handoff_step": 10/"handoff_step": 2/' "$pack/shotline.json"
     fi
 }
 

@@ -8,7 +8,9 @@ export SHOTLINE_FARM=ipc://$work/run
 mkdir -m 700 "$work/run" "$work/state" "$work/state/log"
 pids=()
 stop_all() {
+    local status=$?
     kill -9 "${pids[@]}" 2>/dev/null
+    (exit $status)
     finish
 }
 trap 'stop_all' EXIT
@@ -86,7 +88,7 @@ grep -q "made $frames, the manifest says 00000" "$work/verified" &&
 grep -q "stop the farm first" "$work/fsck.err" || fail "fsck of a running farm said: $(cat "$work/fsck.err")"
 kill -TERM "${pids[-1]}" && wait "${pids[-1]}"
 "$shotline" fsck "$work/state" >"$work/fsck" || fail "fsck: $(cat "$work/fsck")"
-grep -q "1 finished videos" "$work/fsck" || fail "fsck looked at: $(cat "$work/fsck")"
+grep -q "2 finished videos" "$work/fsck" || fail "fsck looked at: $(cat "$work/fsck")"
 blob=$(find "$work/state/blobs" -type f -size +1k -path '*/??/*' | sort | head -n 1)
 printf x >>"$blob"
 "$shotline" fsck "$work/state" >"$work/fsck" && fail "fsck did not see that $blob was spoilt"

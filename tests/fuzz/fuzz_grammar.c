@@ -2,6 +2,7 @@
 #include "common/base/rng.h"
 #include "coordinator/plan.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,8 +32,10 @@ static void try_walk(const struct grammar *g, uint64_t seed)
             str_append(&text, "so be it\"");
         }
     }
-    if (w && !plan_parse(&p, text.data, text.size, g, 3 * g->shortest_ms + (int64_t)(seed % 1000), &err))
+    if (w && !plan_parse(&p, text.data, text.size, g, 3 * g->shortest_ms + (int64_t)(seed % 1000), &err)) {
+        fprintf(stderr, "%s: %s\n", str_text(&text), err.text);
         abort();
+    }
     if (w)
         plan_free(&p);
     grammar_walk_free(&w);
