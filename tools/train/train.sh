@@ -13,4 +13,5 @@ PYTHON=${PYTHON:-/usr/bin/python3}
 "$PYTHON" train_vae.py --work "$WORK" --part decoder --minutes "${DECODER_MINUTES:-40}"
 "$PYTHON" train_planner.py --work "$WORK" --minutes "${PLANNER_MINUTES:-15}"
 "$PYTHON" export.py --work "$WORK"
-"$PYTHON" evaluate.py --out "$WORK/contact.png" --references
+"$PYTHON" draw.py --out "$WORK/contact.png" --references
+# With the built programs: "$PYTHON" evaluate.py --pack ../../packs/tiny --shotline ../../build/client/shotline --work "$WORK"

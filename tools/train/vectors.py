@@ -14,7 +14,7 @@ import torch
 import picture
 import sampler
 import tensors
-from evaluate import Pack
+from draw import Pack
 from vace import control_of, positions_of
 
 PROMPT = "medium shot of a red round monster with a crown standing, on the beach, by day, static camera"
