@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define LONGEST_INVITE_MS (INT64_C(90) * 24 * 3600 * 1000)
+#define KEPT_INVITE_MS    (INT64_C(30) * 24 * 3600 * 1000) /* after its time */
 
 static void changed(struct farm *f, const struct access_entry *e)
 {
@@ -172,7 +173,8 @@ bool admission_load(struct guard *g, struct store *s, const struct credential *o
 {
     struct access_entry e;
 
-    if (!store_each_key(s, restore, g, err))
+    /* Who comes with one of those is refused as a stranger and no longer as late. */
+    if (!store_drop_invites(s, wall_ms - KEPT_INVITE_MS, err) || !store_each_key(s, restore, g, err))
         return false;
     if (guard_first_operator(g, &owner->own.public, wall_ms, &e))
         return store_put_key(s, &e, err);

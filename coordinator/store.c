@@ -49,6 +49,7 @@ enum statement {
     FIND_COUNTER,
     PUT_KEY,
     EACH_KEY,
+    DROP_OLD_INVITES,
     STATEMENTS
 };
 
@@ -86,6 +87,7 @@ static const char *const statement_text[STATEMENTS] = {
     [FIND_COUNTER] = "SELECT value FROM counters WHERE name = ?",
     [PUT_KEY] = "INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?, ?, ?, ?)",
     [EACH_KEY] = "SELECT * FROM keys ORDER BY created_ms",
+    [DROP_OLD_INVITES] = "DELETE FROM keys WHERE state IN (?, ?) AND expires_ms < ?",
 };
 
 struct store {
@@ -512,6 +514,17 @@ bool store_put_key(struct store *s, const struct access_entry *e, struct error *
     bind_int(&b, e->expires_ms);
     bind_key(&b, &e->heir);
     return run(s, b, "save a key", err);
+}
+
+bool store_drop_invites(struct store *s, int64_t expired_before_ms, struct error *err)
+{
+    if (!begin(s, err))
+        return false;
+    struct binder b = bind_begin(s, DROP_OLD_INVITES);
+    bind_int(&b, ACCESS_INVITED);
+    bind_int(&b, ACCESS_USED);
+    bind_int(&b, expired_before_ms);
+    return run(s, b, "drop old invites", err);
 }
 
 bool store_forget_campaign(struct store *s, struct campaign_id id, struct error *err)

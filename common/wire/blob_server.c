@@ -351,7 +351,10 @@ static bool allowed(struct blob_server *s, const struct message *m, const Shotli
                     const char *why, int64_t now_ms)
 {
     const struct blob_guard *g = s->o.guard;
-    const ProtobufCBinaryData *digest = b->get ? &b->get->digest : b->put ? &b->put->digest : NULL;
+    const ProtobufCBinaryData *digest = b->get     ? &b->get->digest
+                                        : b->put   ? &b->put->digest
+                                        : b->chunk ? &b->chunk->digest
+                                                   : NULL;
     struct digest d;
 
     if (heard && (!g || g->allows(g->context, m, b->put || b->chunk, now_ms, &why)))

@@ -28,6 +28,7 @@ static char root[64];
 static char here_dir[128], farm_dir[128], address[128];
 static struct store_dir *here, *farm;
 static struct blob_server *server;
+static const struct blob_guard *guard; /* of the next server */
 static struct blob_client *client;
 
 static void start_server(blob_lookup *lookup, void *context)
@@ -40,6 +41,7 @@ static void start_server(blob_lookup *lookup, void *context)
         .max_blob_bytes = 64 << 20,
         .lookup = lookup,
         .context = context,
+        .guard = guard,
     };
 
     server = o.endpoint ? blob_server_open(&o, &err) : NULL;
@@ -142,6 +144,59 @@ static void blobs_of_all_sizes_go(void **state)
 
         expect_put(&d, sizes[i]);
         expect_put(&d, sizes[i]); /* the second time it is there */
+    }
+}
+
+/* Lets so many messages and chunks pass. */
+static atomic_int passes;
+
+static bool hears(void *context, const struct message *m, int64_t now_ms, const char **why)
+{
+    (void)context, (void)m, (void)now_ms;
+    *why = NULL;
+    return true;
+}
+
+static bool allows(void *context, const struct message *m, bool write, int64_t now_ms, const char **why)
+{
+    (void)context, (void)m, (void)write, (void)now_ms;
+    *why = "the key is revoked";
+    return atomic_fetch_sub(&passes, 1) > 0;
+}
+
+static void noted(void *context, const struct message *m, const char *what, int64_t now_ms)
+{
+    (void)context, (void)m, (void)what, (void)now_ms;
+}
+
+/* Whoever is shut out in the middle of a blob gets, and gives, not one chunk more, and hears why. */
+static void a_guard_ends_what_is_under_way(void **state)
+{
+    static const struct blob_guard counting = { hears, allows, noted, noted, NULL };
+    struct digest get = add(farm, 1, (2 * BLOB_CREDIT + 3) * BLOB_CHUNK_BYTES);
+    struct digest put = add(here, 2, (2 * BLOB_CREDIT + 3) * BLOB_CHUNK_BYTES);
+
+    (void)state;
+    blob_client_close(&client);
+    blob_server_close(&server);
+    guard = &counting;
+    start_server(NULL, NULL);
+    guard = NULL;
+    for (int before = 0; before < 8; before += 3) {
+        struct error err = { 0 };
+
+        client = blob_client_open(address, NULL, NULL, &err);
+        assert_non_null(client);
+        atomic_store(&passes, before);
+        assert_false(blob_client_get(client, here, &get, PATIENCE_MS, &err));
+        assert_int_equal(err.kind, ERROR_INPUT);
+        assert_non_null(strstr(err.text, "the key is revoked"));
+        atomic_store(&passes, before);
+        assert_false(blob_client_put(client, here, &put, PATIENCE_MS, &err));
+        assert_non_null(strstr(err.text, "the key is revoked"));
+        assert_false(store_dir_has(here, &get));
+        assert_false(store_dir_has(farm, &put));
+        blob_client_close(&client);
     }
 }
 
@@ -493,6 +548,7 @@ int main(void)
         INPROC(blobs_of_all_sizes_come),
         OVER_IPC(blobs_of_all_sizes_go),
         INPROC(blobs_of_all_sizes_go),
+        OVER_IPC(a_guard_ends_what_is_under_way),
         INPROC(an_unknown_blob_is_said_to_be_unknown),
         INPROC(files_go_and_come_too),
         OVER_IPC(files_outside_the_store_are_served),
