@@ -391,6 +391,12 @@ static void faulty_grammars_are_refused_by_field(void **state)
         { "\"cut\":\"\",", "", { "transition", "cut" } },
         { "\"transition\":{\"cut\":\"\",\"dissolve\":\"\"}", "\"transition\":\"text\"", { "transition", "cut" } },
         { "\"angle\"", "\"angel\"", { "grammar.json", "angel" } },
+        { "{\"shortest_ms\"", "{\"alias\":[\"x1\",\"x2\"],\"shortest_ms\"", { "alias", "at least 3" } },
+        { "{\"shortest_ms\"", "{\"alias\":\"x1\",\"shortest_ms\"", { "alias", "list" } },
+        { "{\"shortest_ms\"", "{\"alias\":[\"x1\",\"x2\",\"x 3\"],\"shortest_ms\"", { "alias", "entry 3" } },
+        { "{\"shortest_ms\"", "{\"alias\":[\"x1\",\"x\",\"x3\"],\"shortest_ms\"", { "alias", "entry 2" } },
+        { "{\"shortest_ms\"", "{\"alias\":[\"x1\",7,\"x3\"],\"shortest_ms\"", { "alias", "entry 2" } },
+        { "{\"shortest_ms\"", "{\"alias\":[\"x1\",\"x2\",\"x12\"],\"shortest_ms\"", { "x1", "x12" } },
     };
     (void)state;
 

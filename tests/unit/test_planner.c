@@ -149,6 +149,73 @@ static void seed_and_temperature_decide_the_plan(void **state)
 }
 
 /* A published folder, with none of our files beside it, fills the built-in grammar with free texts. */
+static void parse_into(const struct str *text, const struct planner *p, int64_t duration_ms, struct plan *plan)
+{
+    struct error err = { 0 };
+
+    if (!plan_parse(plan, text->data, text->size, planner_grammar(p), duration_ms, &err))
+        fail_msg("%s", err.text);
+}
+
+/* With aliases the model cannot know how the campaign calls its cast: other names, the same plan under other names. */
+static void names_do_not_matter_where_a_pack_has_aliases(void **state)
+{
+    static const struct given_member ours[] = { { "mia", "character", "a red monster", false },
+                                                { "leo", "character", "a blue monster", false } };
+    static const struct given_member theirs[] = { { "A", "character", "a red monster", false },
+                                                  { "old-bob", "character", "a blue monster", false } };
+    char path[128];
+    struct error err = { 0 };
+    struct str json = { 0 }, text = { 0 };
+    int added = 0;
+    (void)state;
+
+    str_printf(&json, "{\"alias\":[\"x1\",\"x2\",\"x3\"],%s", grammar_json + 1);
+    snprintf(path, sizeof path, "%s/grammar.json", folder);
+    assert_true(file_write(path, json.data, json.size, &err));
+    struct exec *x = exec_open_ref();
+    struct planner *p = must_open(folder, x);
+    for (uint64_t seed = 0; seed < 6; seed++) {
+        struct plan_request r = {
+            .prompt = "Leo, Mia and mia's cup", .duration_ms = 4000, .cast = ours, .cast_count = 2
+        };
+        struct plan a, b;
+        r.seed = seed;
+        r.temperature = 1.0;
+        must_plan(p, &r, &text);
+        parse_into(&text, p, 4000, &a);
+        r.prompt = "Old Bob, A and A's cup";
+        r.cast = theirs;
+        must_plan(p, &r, &text);
+        parse_into(&text, p, 4000, &b);
+        assert_int_equal(a.member_count, b.member_count);
+        assert_int_equal(a.shot_count, b.shot_count);
+        for (size_t m = 0; m < a.member_count; m++) {
+            assert_string_equal(a.members[m].id, m < 2 ? ours[m].id : "A");
+            assert_string_equal(b.members[m].id, m < 2 ? theirs[m].id : "B");
+            added += m >= 2;
+        }
+        bool seen[2] = { false, false };
+        for (size_t s = 0; s < a.shot_count; s++)
+            for (int i = 0; i < a.shots[s].actor_count; i++) {
+                int member = a.shots[s].actors[i].member;
+                assert_int_equal(member, b.shots[s].actors[i].member);
+                assert_string_equal(a.shots[s].actors[i].action, b.shots[s].actors[i].action);
+                if (member < 2)
+                    seen[member] = true;
+            }
+        assert_true(seen[0] && seen[1]); /* both are named */
+        plan_free(&a);
+        plan_free(&b);
+    }
+    assert_true(added > 0);
+    str_free(&text);
+    str_free(&json);
+    planner_close(&p);
+    exec_close(&x);
+    assert_true(file_write(path, grammar_json, strlen(grammar_json), &err));
+}
+
 static void plain_qwen3_folder_plans_too(void **state)
 {
     (void)state;
@@ -234,8 +301,11 @@ static void missing_parts_are_named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(any_prompt_gives_a_valid_plan), cmocka_unit_test(seed_and_temperature_decide_the_plan),
-        cmocka_unit_test(plain_qwen3_folder_plans_too),  cmocka_unit_test(requests_that_cannot_be_planned_are_refused),
+        cmocka_unit_test(any_prompt_gives_a_valid_plan),
+        cmocka_unit_test(seed_and_temperature_decide_the_plan),
+        cmocka_unit_test(names_do_not_matter_where_a_pack_has_aliases),
+        cmocka_unit_test(plain_qwen3_folder_plans_too),
+        cmocka_unit_test(requests_that_cannot_be_planned_are_refused),
         cmocka_unit_test(missing_parts_are_named),
     };
     return cmocka_run_group_tests(tests, make_folder, drop_folder);

@@ -147,12 +147,25 @@ def pack_write(to, work, untrained=False):
     shutil.rmtree(f"{to}.old", ignore_errors=True)
 
 
+def part_write(to, work):
+    """The planner alone, into a pack that is there."""
+    fresh = f"{to}/planner.new"
+    shutil.rmtree(fresh, ignore_errors=True)
+    planner_write(fresh, work, False)
+    shutil.rmtree(f"{to}/planner")
+    os.rename(f"{fresh}/planner", f"{to}/planner")
+    os.rmdir(fresh)
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--work", default="work")
     p.add_argument("--to", default=os.path.join(HERE, "..", "..", "packs", "tiny"))
     p.add_argument("--untrained", action="store_true", help="random weights where a checkpoint is missing")
+    p.add_argument("--planner", action="store_true", help="only the planner, into a pack that is there")
     a = p.parse_args()
+    if a.planner:
+        return part_write(os.path.normpath(a.to), a.work)
     if a.untrained and not os.path.exists(f"{a.work}/vae_final.pt"):
         encode.finish(a.work, torch.device("cpu"))
     pack_write(os.path.normpath(a.to), a.work, a.untrained)

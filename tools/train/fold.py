@@ -12,7 +12,7 @@ import words
 # ---------------------------------------------------------------- more ways to say it than the stories use
 MORE = {
     "standing": "wait for|pause|stay|remain|stand by|stand around|stand tall|stand proudly|motionless|do not move|does not move|doesn't move|not moving|idle|look into the distance|look at the horizon|gaze|stare|meditate|"
-                "block the way|guard|be bored|wonder|observe|lie down|nap|doze|chill|watch over|keep watch|hold still|freeze|ponder|lean|kneel|loiter|hesitate",
+                "block the way|guard|be bored|wonder|observe|lie down|nap|doze|chill|watch over|keep watch|hold still|freeze|ponder|lean|kneel|loiter|hesitate|wake up|shiver|tremble|freeze|stay put",
     "walking left": "retreat|go away|back away|slip away|escape|depart|wander off|run off|walk off|drive off|fade away|disappear to the left|vanish to the left|withdraw",
     "walking right": "trudge|stumble|creep|tiptoe|crawl|step|saunter|amble|move along|come running|come walking|swagger|prance|parade|patrol|trek|journey|dash|sprint|gallop|limp|plod|pace|"
                      "take a stroll|chase|pursue|advance|proceed|trot|march on|wade|ride|swim|go for a stroll|take a hike",
@@ -77,10 +77,15 @@ def rules():
     nouns = lambda table: "|".join(n for _, group in table for n in group.split("|"))
     bare = lambda text: "|".join(re.sub(r"^(the|a|an) ", "", t) for t in text.split("|"))
     verbs = {a: "|".join(v for v in (words.VERBS[a] + "|" + MORE[a]).split("|") if v not in LEFT_OUT.get(a, "").split("|")) for a in words.VERBS}
-    walks = "|".join(v for v in (words.VERBS["walking right"] + "|" + words.VERBS["walking left"] + "|" + MORE["walking right"] + "|" + MORE["walking left"] + "|go|goes|move|come|take off").split("|")
+    walks = "|".join(v for v in (words.VERBS["walking right"] + "|" + words.VERBS["walking left"] + "|" + MORE["walking right"] + "|" + MORE["walking left"] + "|go|goes|move|come|take off|roll|slide|fly|drive|cross|turn|step|follow|bolt|head|head off|set off|disappear|vanish").split("|")
                      if not v.endswith((" left", " right", "scene")))
     out = [
+        (r"(?<=[a-z])-(?=[a-z])|\bfrom (?:the )?(?:left|right)(?: side| hand side)?\b", " "),
         # the camera, first: its left and right are not the figure's
+        (rf"\b{CAMERA}(?:is )?(?:creep|mov|com|go|push|dolly|zoom|fl|float|glid|crawl)(?:s|es|ies|ing|ying|e|y)? (?:in |up |closer )?(?:to|towards|toward|on|into)\b(?! the (?:left|right))(?! (?:left|right))", " camerazoom "),
+        (rf"\b{CAMERA}(?:follows|tracks|accompanies|moves with|following|tracking) (?:\w+ )?(?:to |towards )?(?:the )?left\b", " cameraleft "),
+        (rf"\b{CAMERA}(?:follows|tracks|accompanies|moves with|following|tracking) (?:\w+ )?(?:to |towards )?(?:the )?right\b", " cameraright "),
+        (rf"\b(?:(?:let |have |make )?{CAMERA}(?:rests?|lingers?|resting|lingering|holds?|stays?)(?: still)? on)\b", " camerastatic "),
         (rf"\b{CAMERA}?{SLOW}(?:zoom(?:s|ing)?(?: shot)?|dolly|dollies|push(?:es|ing)?(?: shot)?(?= in)|push in|clos(?:es|ing)(?= in)|close in|creep(?:s|ing)? closer|(?:mov|com|gett?|glid)(?:es?|s|ing) (?:slowly )?(?:in )?(?:much )?clos(?:er|e)\b|bring the camera closer|"
          rf"move the camera closer|getting closer|goes? closer|draws near)(?: in\b)?(?: slowly| gently| close| on\b| and closer| closer)*", " camerazoom "),
         (rf"\b{CAMERA}(?:approaches|moves in|moving in|goes in|comes in|is zooming in|(?:is )?(?:moving|coming|getting) closer|creeps in|(?:gets|comes|moves|goes|glides|creeps|zooms) (?:slowly )?(?:in )?(?:nearer|near|closer|close|in)(?: and closer)?)\b", " camerazoom "),
@@ -96,9 +101,12 @@ def rules():
          rf"(?:static|still|fixed|locked(?: off)?|steady|motionless|tripod|unmoving) (?:camera|shot)|\bstatic\b)", " camerastatic "),
         (rf"\b(?:{either('|'.join(w for w, _ in [words.SIZES['wide']]) + '|wide shot|establishing shot|long shot|wide view|from far away|seen from far away|from afar|from a distance|wide angle|seen from a distance|shown from afar')})", " sizewide "),
         (rf"\b(?:{either(words.SIZES['medium'][0] + '|close up|close-up|closeup|medium shot|closer shot|up close|seen up close|close shot|from close by|portrait|portrait of|extreme close-up')})", " sizemedium "),
+        (r"\b(?:says?|saying|said|wish|wishes|wishing) (?:\w+ )?(?:a )?good (?:morning|evening|night|day|bye|afternoon)\b", " doeswave "),
         # when and where
         (rf"\b{BEFORE}{ARTICLES}(?:(?:bright|full|early|late|clear|dark|fine|one|same|next|starry|warm|long|good) )*{either(bare(words.LIGHTS['night']) + '|' + LIGHT_MORE['night'])}(?! the)(?!'s)\b", " lightnight "),
         (rf"\b{BEFORE}{ARTICLES}(?:(?:bright|full|early|late|clear|fine|one|same|next|warm|long|good|rainy) )*{either(bare(words.LIGHTS['day']) + '|' + LIGHT_MORE['day'])}\b(?! with| for| of|'s)", " lightday ")]
+    order = [" ", " camerazoom ", " cameraleft ", " cameraright ", " camerastatic "]
+    out.sort(key=lambda rule: order.index(rule[1]) if rule[1] in order else len(order))         # stable: neighbours can be joined
     for place in ("snow", "desert", "beach", "forest"):
         names = bare(nouns(words.PLACES[place]) + "|" + "|".join(words.SEASONS[place] + words.HEADS[place])) + "|" + PLACE_MORE[place]
         names = "|".join(n for n in names.split("|") if n not in ("waves", "leaves", "shop", "town", "street", "bar", "office", "mall", "city", "kitchen", "sand", "water", "river", "lake", "pool", "heat", "cave", "space", "outdoors"))
