@@ -32,11 +32,11 @@ PLACE_MORE = {
 LIGHT_MORE = {"day": "day|daytime|daylight|morning|mornings|noon|midday|afternoon|sunrise|dawn|sunshine|sunlight|sunny day|full sun|blue sky|broad daylight|bright sunshine|bright daylight|sunny|bright day|sunlit",
               "night": "night|nights|nighttime|night time|evening|evenings|midnight|sunset|dusk|moonlight|the dark|darkness|the stars|starlight|nightfall|moonlit|starry night|starry sky|full moon|night sky|twilight|dead of night|moonlight|"
                        "after dark|under the moon|when the sun has set|in the dark of night|night falls|nocturnal|starlit"}
-CAMERA = r"(?:(?:and |while |as |then |, )?(?:the |our |a |your )?(?:film )?camera(?:man)? (?:then |now |just |simply |only |slowly |gently |smoothly |softly )*)"
-SLOW = r"(?:(?:a |an |the )?(?:very |slow |slowly |gentle |gently |dramatic |quick |soft |smooth |short |long |camera |wide |leftward |rightward )*)"
+CAMERA = r"(?:(?:and |while |as |then |, )?(?:the |our |a |your )?(?:film )?camera(?:man)? (?:then |now |just |simply |only |slowly |gently |smoothly |softly ){0,6})"
+SLOW = r"(?:(?:a |an |the )?(?:very |slow |slowly |gentle |gently |dramatic |quick |soft |smooth |short |long |camera |wide |leftward |rightward ){0,6})"
 GO = r"(?:pan(?:s|ning|ned)?|sweep(?:s|ing)?|swing(?:s|ing)?|drift(?:s|ing)?|track(?:s|ing)?|glid(?:e|es|ing)|tilts?|swivels?|whip pan)"
 GO_WITH_CAMERA = r"(?:pan(?:s|ning)?|sweeps?|moves?|moving|slides?|sliding|swings?|turns?|glides?|gliding|drifts?|travels?|tracks?|goes|follows?|rotates?|is panning|is moving|shifts?|flies)"
-ACROSS = r"(?: (?:slowly|gently|smoothly|across|over|along|it|the camera|of the camera|camera))*"
+ACROSS = r"(?: (?:slowly|gently|smoothly|across|over|along|it|the camera|of the camera|camera)){0,6}"
 BEFORE = r"(?:(?:in|on|at|by|near|through|across|over|along|alongside|among|amongst|between|under|beneath|beside|into|past|around|from|to|of|amid|inside|towards|up|down|onto|next to|behind|against|beyond|via|past|within|upon|above|below|out) )?"
 ARTICLES = "(?:(?:the|a|an|this|that|same|very) ){0,2}"
 ADJECTIVES = ("(?:(?:the|a|an|this|that|its|some|tall|deep|sunny|snowy|green|vast|wide|big|cold|hot|frozen|icy|sandy|misty|magic|magical|enchanted|falling|fresh|white|quiet|lonely|beautiful|lovely|endless|empty|open|thick|old|heat|middle|edge|"
