@@ -7,7 +7,7 @@
 
 static bool same_letter(char id, char text, bool exact)
 {
-    if (id == text || ((id == '-' || id == '_') && text == ' '))
+    if (id == text || (strchr("-_", id) && text != 0 && strchr("-_ ", text)))
         return true;
     return !exact && tolower((unsigned char)id) == tolower((unsigned char)text);
 }

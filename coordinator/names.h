@@ -9,8 +9,9 @@
 
 /* Marks the members whose id stands in the prompt, and appends the prompt as the model reads it: with alias[i] in place
  * of cast[i].id, or unchanged when `alias` is NULL (else it has `count` entries). An id counts as a whole word, in
- * capitals or small (an id of one letter only as it is written); its - and _ may also be spaces; the longest id that
- * fits is meant. The prompt is valid UTF-8. A word of `alias` that the prompt itself contains is parted. */
+ * capitals or small (an id of one letter only as it is written); its - and _ may also be each other, or spaces; the
+ * longest id that fits is meant. The prompt is valid UTF-8. A word of `alias` that the prompt itself contains is
+ * parted. */
 void names_read(const char *prompt, const char *const *alias, struct given_member *cast, size_t count, struct str *to);
 
 /* Appends a text in which no alias stands. */

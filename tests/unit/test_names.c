@@ -26,7 +26,7 @@ static void names_become_aliases(void **state)
           0 }, /* é is a letter */
         { { "mia" }, "the sea\xe2\x80\x94mia\xe2\x80\xa6", "the sea\xe2\x80\x94_1\xe2\x80\xa6", 1 }, /* dash, dots */
         { { "old", "old-bob", "bob" }, "old bob met Old-Bob, bob and old Bo", "_2 met _2, _3 and _1 Bo", 7 },
-        { { "top_hat" }, "Top hat, top_hat, top-hat, tophat", "_1, _1, top-hat, tophat", 1 },
+        { { "top_hat" }, "Top hat, top_hat, top-hat, tophat", "_1, _1, _1, tophat", 1 },
         { { "mia", "mia-lou" }, "mia-lou, mia-lo, mia", "_2, _1-lo, _1", 3 },
         { { "A", "b" }, "a cat, A and B, b", "a cat, _1 and B, _2", 3 }, /* one letter: only as it is written */
         { { "mia" }, "_1 and _2x, <_1>", "_ 1 and _2x, <_ 1>", 0 },      /* not a way to speak of mia */
