@@ -42,13 +42,15 @@ export SHOTLINE_FARM=$farm
 make_campaign "${CHAOS_VIDEOS:-2}"
 render_undisturbed
 
+mkdir -p "$HOME/.local/state" && mkdir -m 700 "$work/farm/state" &&
+    ln -s "$work/farm/state" "$HOME/.local/state/shotline" # where our key is looked for
 start_coordinator
 for ((i = 0; i < 300; i++)); do
     "$shotline" status --timeout 1 >/dev/null 2>&1 && break
     kill -0 "${pid[coordinator]}" 2>/dev/null || fail "no coordinator: $(tail -n 2 "$work/farm/log/coordinator.log")"
 done
 for ((i = 0; i < workers; i++)); do
-    line=$("$shotline" invite worker --name "worker-$i" 2>/dev/null) || fail "invite"
+    line=$("$shotline" invite worker --name "worker-$i" 2>"$work/invite.err") || fail "invite: $(cat "$work/invite.err")"
     start "worker-$i" ip netns exec "$space" "$build/worker/shotline-worker" --join "${line##* }" \
         --state "$work/farm/worker-$i" --name "worker-$i"
 done
