@@ -12,7 +12,7 @@ from picture import png_write, to_bytes
 SHOTS_A_CAMPAIGN = 100      # a farm takes 500 videos; fewer keep what is lost by an interruption small
 
 
-def plan_of(specs, seconds, member="A"):
+def plan_of(specs, seconds, member="hero"):
     """A plan of one figure in several shots, as `shotline plan` prints it."""
     figure = specs[0]["figure"]
     shots = [{"scene": i + 1, "place": s["place"], "light": s["light"], "size": s["size"], "angle": "eye level", "camera": s["camera"],
