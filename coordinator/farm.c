@@ -149,7 +149,9 @@ bool farm_turn(struct farm *f, int64_t now_ms, int64_t wall_ms, struct error *er
         return false;
     send_all(f);
     for (size_t i = 0; i < f->ledger.garbage_count; i++)
-        store_dir_remove(f->blobs, &f->ledger.garbage[i]);
+        if (!ledger_keeps_blob(&f->ledger, &f->ledger.garbage[i]) &&
+            !digest_equal(&f->listing_blob.digest, &f->ledger.garbage[i]))
+            store_dir_remove(f->blobs, &f->ledger.garbage[i]);
     f->ledger.garbage_count = 0;
     if (f->journal)
         journal_flush(f->journal);

@@ -231,6 +231,26 @@ void ledger_drop_blob(struct ledger *l, const struct digest *d)
     l->garbage[l->garbage_count++] = *d;
 }
 
+static bool is_blob(const struct blob_ref *b, const struct digest *d)
+{
+    return b->bytes && digest_equal(&b->digest, d);
+}
+
+bool ledger_keeps_blob(const struct ledger *l, const struct digest *d)
+{
+    for (size_t c = 0; c < l->campaign_count; c++) {
+        const struct campaign *campaign = l->campaigns[c];
+
+        for (uint32_t i = 0; i < campaign->video_count; i++)
+            if (is_blob(&campaign->videos[i].manifest, d) || is_blob(&campaign->videos[i].file, d))
+                return true;
+        for (uint32_t i = 0; i < campaign->cast_count; i++)
+            if (campaign->cast[i].has_image && is_blob(&campaign->cast[i].image, d))
+                return true;
+    }
+    return false;
+}
+
 bool ledger_dirty(const struct ledger *l)
 {
     return l->dirty_tasks || l->dirty_videos || l->dirty_campaigns;

@@ -65,6 +65,9 @@ void ledger_touch_campaign(struct ledger *l, struct campaign *c);
 void ledger_list_complete(struct ledger *l, struct video *v);
 struct video *ledger_next_complete(struct ledger *l); /* takes it off the list; NULL: none */
 void ledger_drop_blob(struct ledger *l, const struct digest *d);
+/* Whether it is a manifest, a finished file or a reference image, which nothing would make again: a worker may name any
+ * blob as its saved state. */
+bool ledger_keeps_blob(const struct ledger *l, const struct digest *d);
 bool ledger_dirty(const struct ledger *l);
 void ledger_clean(struct ledger *l); /* all was saved */
 

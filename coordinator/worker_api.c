@@ -669,9 +669,9 @@ void worker_api_dispatch(struct farm *f, int64_t now_ms)
         worker_start(w, t->id);
         log_info("task.lease",
                  "campaign=%" PRIu64 " task=%" PRIu64 " attempt=%" PRIu32 " kind=%s role=%s shot=%" PRIu32
-                 " worker=%" PRIu64,
+                 " worker=%" PRIu64 " from_step=%" PRIu32,
                  t->video->campaign->id.v, t->id.v, t->attempt.v, task_kind_name(t->kind), task_role_name(t->role),
-                 t->shot, w->id.v);
+                 t->shot, w->id.v, t->resumed_step);
         send_lease(f, w, t);
     }
     free(tasks);

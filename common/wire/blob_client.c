@@ -14,11 +14,13 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define RETRY_MS 1000
-#define SLICE_MS 50 /* how late a stop may be noticed */
+#define RETRY_MS   1000
+#define NO_ROOM_MS 1000
+#define SLICE_MS   50 /* how late a stop may be noticed */
 
 struct blob_client {
     struct endpoint *endpoint;
@@ -127,10 +129,18 @@ static bool refuse(const struct digest *d, const Shotline__BlobResult *r, struct
     case SHOTLINE__BLOB_VERDICT__BLOB_FORBIDDEN:
         return error_set(err, ERROR_INPUT, "blob %.16s...: the farm refuses: %s", hex, text);
     case SHOTLINE__BLOB_VERDICT__BLOB_NO_ROOM:
-        return error_set(err, ERROR_IO, "blob %.16s...: the farm cannot store it: %s", hex, text);
+        /* As a farm that is away: it passes, and is nobody's failure here. */
+        return error_set(err, ERROR_UNREACHABLE, "blob %.16s...: the farm cannot store it: %s", hex, text);
     default:
         return error_set(err, ERROR_INPUT, "blob %.16s...: verdict %d was not expected", hex, (int)r->verdict);
     }
+}
+
+/* A full disk answers at once; whoever tries again should not do so at once. */
+static void wait_a_moment(const struct blob_client *c)
+{
+    for (int i = 0; i < NO_ROOM_MS / SLICE_MS && !(c->stop && atomic_load(c->stop)); i++)
+        nanosleep(&(struct timespec){ .tv_nsec = SLICE_MS * 1000000L }, NULL);
 }
 
 /* ---- get ---- */
@@ -308,8 +318,13 @@ static bool put_fd(struct blob_client *c, int fd, const char *path, const struct
             p.asked_ms = clock_now_ms();
             continue;
         }
-        if (b->result)
-            return b->result->verdict == SHOTLINE__BLOB_VERDICT__BLOB_STORED || refuse(d, b->result, err);
+        if (b->result) {
+            bool ok = b->result->verdict == SHOTLINE__BLOB_VERDICT__BLOB_STORED || refuse(d, b->result, err);
+
+            if (!ok && b->result->verdict == SHOTLINE__BLOB_VERDICT__BLOB_NO_ROOM)
+                wait_a_moment(c);
+            return ok;
+        }
         if (!b->credit || b->credit->offset > (uint64_t)bytes)
             continue;
         offset = (int64_t)b->credit->offset;

@@ -324,6 +324,37 @@ static void the_next_attempt_goes_on_from_the_saved_state(void **state)
     assert_int_equal(sim_status(s, id)->state, SHOTLINE__WORK_STATE__WORK_DONE);
 }
 
+/* A worker that names somebody's finished film as its saved state does not get it thrown away. */
+static void a_false_state_drops_no_film(void **state)
+{
+    struct sim *s = *state;
+    uint64_t id = sim_submit(s, 1, PROMPT, NULL, 3000, NULL);
+    char *manifest;
+
+    assert_true(sim_work(s, 1, 1) > 0);
+    manifest = sim_manifest(s, id);
+    const struct blob_ref film = ledger_campaign(&s->farm.ledger, (struct campaign_id){ id })->videos[0].file;
+    char *text = store_dir_read(s->blobs, &film.digest, 1 << 20, NULL, &(struct error){ 0 });
+    assert_non_null(text);
+    text = xrealloc(text, (size_t)film.bytes + 1);
+    text[film.bytes] = '\0';
+
+    sim_submit(s, 2, "another one, of a blue cup", NULL, 3000, NULL);
+    struct sim_lease l = lease_of_denoising(s);
+    struct digest false_one = sim_checkpoint(s, "w0", l.task, l.attempt, 1, text, false);
+    assert_true(digest_equal(&false_one, &film.digest));
+    sim_checkpoint(s, "w0", l.task, l.attempt, 2, manifest, false);
+    sim_done(s, "w0", l.task, l.attempt, true, 0);
+    sim_turn(s);
+    assert_int_equal(ledger_task(&s->farm.ledger, (struct task_id){ l.task })->state, TASK_DONE);
+    assert_true(store_dir_has(s->blobs, &film.digest));
+    free(text);
+    text = sim_manifest(s, id);
+    assert_string_equal(text, manifest);
+    free(text);
+    free(manifest);
+}
+
 /* Heartbeats come, but the step counter stands still: the worker is told to stop, and another one begins. */
 static void a_stalled_attempt_is_given_up(void **state)
 {
@@ -606,6 +637,7 @@ int main(void)
         T(a_result_outlives_its_process),
         T(a_black_hole_is_set_aside),
         T(the_next_attempt_goes_on_from_the_saved_state),
+        T(a_false_state_drops_no_film),
         T(a_stalled_attempt_is_given_up),
         T(a_worker_is_drained_by_name),
         T(failures_fail_the_video_with_their_reason),

@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# Workers that leave, are killed or stopped in the middle of a shot, and a coordinator that is killed meanwhile: what was denoised is
+# gone on with from its last saved state, nothing is counted as lost that was handed over, and the bytes are those of an undisturbed farm.
+. "$(dirname "$0")/lib.sh" "$1"
+micro_pack "$work/pack"
+build=$(dirname "$(dirname "$shotline")")
+export SHOTLINE_FARM=ipc://$work/run
+mkdir -m 700 "$work/run" "$work/state" "$work/state/log"
+log=$work/state/log/coordinator.log
+pids=()
+stop_all() {
+    local status=$?
+    kill -CONT "${pids[@]}" 2>/dev/null
+    kill -9 "${pids[@]}" 2>/dev/null
+    (exit $status)
+    finish
+}
+trap 'stop_all' EXIT
+
+start() { # NAME COMMAND...: its process is $last then
+    local name=$1
+    shift
+    "$@" >>"$work/state/log/$name.log" 2>&1 &
+    last=$!
+    pids+=("$last")
+}
+start_coordinator() {
+    start coordinator "$build/coordinator/shotline-coordinator" --listen "$SHOTLINE_FARM" --state "$work/state" \
+        --pack "$work/pack" --checkpoint-ms 1
+    coordinator=$last
+}
+start_worker() {
+    start "$1" "$build/worker/shotline-worker" --farm "$SHOTLINE_FARM" --state "$work/$1" --name "$1"
+    worker=$last
+}
+# Until the farm has one more saved state than now: a worker is in the middle of denoising.
+until_saved() {
+    local seen
+    seen=$(grep -c task.checkpoint "$log")
+    until [ "$(grep -c task.checkpoint "$log")" -gt "$seen" ]; do
+        "$shotline" status "$id" --json | grep -qE '"state": ?"(done|failed)"' && fail "the campaign ended too early: $1"
+        kill -0 "$worker" 2>/dev/null || fail "the worker ended: $1"
+        sleep 0.02
+    done
+}
+
+start_coordinator
+start_worker one
+id=$("$shotline" submit --plan "$here/plan.json" --name v --size 64x64 --seed 7 --timeout 60) || fail "submit"
+
+# SIGTERM: the running task is handed over with its state, at nobody's cost.
+until_saved "before the first worker left"
+kill -TERM "$worker"
+wait "$worker"
+code=$?
+[ $code -eq 0 ] || fail "a drained worker ended with $code: $(tail -n 2 "$work/state/log/one.log")"
+grep -q "worker.bye" "$log" || fail "the drained worker said no goodbye"
+grep -q "task.lost\|task.expired" "$log" && fail "what was handed over counts as lost: $(grep -m1 'task.lost\|task.expired' "$log")"
+
+# kill -9, of the worker and then of the coordinator.
+start_worker two
+until_saved "before the second worker was killed"
+kill -9 "$worker"
+start_worker three
+until_saved "before the coordinator was killed"
+kill -9 "$coordinator"
+start_coordinator
+
+# A second SIGTERM ends at once, whatever the worker waits for: here the farm does not answer.
+until_saved "before the third worker was told twice"
+kill -STOP "$coordinator"
+kill -TERM "$worker"
+sleep 0.5
+kill -0 "$worker" 2>/dev/null || fail "the worker did not wait for the farm"
+kill -TERM "$worker"
+wait "$worker"
+code=$?
+[ $code -eq 1 ] || fail "a worker that was told twice ended with $code"
+kill -CONT "$coordinator"
+
+start_worker four
+"$shotline" watch "$id" --timeout 120 2>"$work/watch.err" || fail "watch: $(cat "$work/watch.err")"
+"$shotline" fetch "$id" -o "$work/out" >/dev/null || fail "fetch"
+resumed=$(grep -c 'task.lease.* from_step=[1-9]' "$log")
+[ "$resumed" -ge 1 ] || fail "no attempt went on from a saved state: $(grep task.lease "$log")"
+
+# An operator's word.
+"$shotline" workers --drain nobody 2>"$work/drain.err" && fail "a worker that is not there was drained"
+[ "$(wc -l <"$work/drain.err")" -eq 1 ] || fail "drain of nobody said: $(cat "$work/drain.err")"
+"$shotline" workers --drain four || fail "workers --drain"
+wait "$worker"
+code=$?
+[ $code -eq 0 ] || fail "a worker that was drained from afar ended with $code"
+kill -TERM "$coordinator"
+
+# Undisturbed, by a farm of its own that keeps nothing of the first.
+unset SHOTLINE_FARM
+"$shotline" render --pack "$work/pack" --plan "$here/plan.json" --name v --size 64x64 --seed 7 -o "$work/alone" \
+    --state "$work/alone-state" --workers 1 >/dev/null 2>"$work/alone.err" || fail "render: $(cat "$work/alone.err")"
+same "$work/out/v.manifest.json" "$work/alone/v.manifest.json"
+cmp "$work/out/v.mp4" "$work/alone/v.mp4" || fail "the disturbed and the undisturbed file differ"
+echo "drained, killed and told twice; $resumed attempts went on from a saved state; the same bytes as undisturbed"
