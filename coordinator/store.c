@@ -1,5 +1,6 @@
 #include "coordinator/store.h"
 
+#include "common/base/clock.h"
 #include "common/base/str.h"
 #include "coordinator/schema.sql.h"
 
@@ -95,6 +96,7 @@ struct store {
     char *path;
     sqlite3_stmt *statements[STATEMENTS];
     bool in_transaction;
+    struct store_work work;
 };
 
 static bool fail(struct store *s, struct error *err, const char *doing)
@@ -151,6 +153,7 @@ static bool run(struct store *s, struct binder b, const char *doing, struct erro
     int code = sqlite3_step(b.q);
     bool ok = code == SQLITE_DONE || fail(s, err, doing);
 
+    s->work.records++;
     sqlite3_reset(b.q);
     return ok;
 }
@@ -429,12 +432,22 @@ bool store_save(struct store *s, struct ledger *l, struct fleet *f, struct error
             return false;
     }
     if (s->in_transaction) {
+        int64_t began_us = clock_now_us();
+
         if (!run(s, bind_begin(s, COMMIT), "commit", err))
             return false;
         s->in_transaction = false;
+        s->work.records -= 2; /* BEGIN and COMMIT */
+        s->work.commits++;
+        s->work.commit_us += clock_now_us() - began_us;
     }
     ledger_clean(l);
     return true;
+}
+
+struct store_work store_work(const struct store *s)
+{
+    return s->work;
 }
 
 bool store_put_result(struct store *s, const struct digest *key, const struct task_output *outputs, uint32_t count,

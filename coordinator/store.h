@@ -22,6 +22,13 @@ void store_close(struct store **s);
  * touched record, no transaction. */
 bool store_save(struct store *s, struct ledger *l, struct fleet *f, struct error *err);
 
+/* What was written since the store was opened: how large a commit is, and how long it blocks. */
+struct store_work {
+    uint64_t commits, records;
+    int64_t commit_us;
+};
+struct store_work store_work(const struct store *s);
+
 /* Results, plans and keys are written at once into the turn's transaction, which store_save commits. */
 bool store_put_result(struct store *s, const struct digest *key, const struct task_output *outputs, uint32_t count,
                       struct error *err);

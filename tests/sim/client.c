@@ -15,7 +15,7 @@
 #include "tests/unit/farm_plan.h"
 
 #define CLIENTS         8
-#define TASKS_PER_VIDEO 20 /* about */
+#define TASKS_PER_VIDEO 14 /* about */
 #define ASK_AGAIN_MS    3000
 #define LOOK_MS         20000
 

@@ -11,7 +11,7 @@
 
 /* No commit for so long, though tasks are open: first the faults end, then the farm is stuck. */
 #define PATIENCE_MS (10 * 60 * 1000)
-#define SETTLING_MS (4 * 60 * 1000) /* after the last campaign's end: outboxes must be empty then */
+#define SETTLING_MS (2 * 60 * 1000) /* after the last campaign's end: outboxes must be empty then */
 
 const char *const fault_names[FAULT_COUNT] = {
     [FAULT_DROP] = "messages lost",
