@@ -384,6 +384,24 @@ static void message_init(struct campaign *c, const char *name)
     c->message.name = arena_strdup(&c->arena, name);
 }
 
+static bool read_gate_policy(struct campaign_reader *r, const struct config_node *node)
+{
+    Shotline__Campaign *m = &r->c->message;
+    const char *text;
+    if (!node)
+        return true;
+    if (!config_text(node, &text, r->err))
+        return false;
+    m->has_on_gate_failure = true;
+    if (strcmp(text, "keep") == 0)
+        m->on_gate_failure = SHOTLINE__GATE_POLICY__GATE_KEEP;
+    else if (strcmp(text, "fail") == 0)
+        m->on_gate_failure = SHOTLINE__GATE_POLICY__GATE_FAIL;
+    else
+        return config_fail(node, r->err, "expected keep or fail, found \"%s\"", text);
+    return true;
+}
+
 static bool read_settings(struct campaign_reader *r, const struct config_node *root)
 {
     Shotline__Campaign *m = &r->c->message;
@@ -413,6 +431,10 @@ static bool read_settings(struct campaign_reader *r, const struct config_node *r
     if (!read_optional_int(r, root, "steps", 1, 1000, &m->steps))
         return false;
     m->has_steps = config_get(root, "steps") != NULL;
+    if (!read_optional_int(r, root, "takes", 1, CAMPAIGN_MOST_TAKES, &m->takes) ||
+        !read_gate_policy(r, config_get(root, "on_gate_failure")))
+        return false;
+    m->has_takes = config_get(root, "takes") != NULL;
     if (priority) {
         if (!config_int(priority, -100, 100, &number, r->err))
             return false;
@@ -429,8 +451,10 @@ static bool read_settings(struct campaign_reader *r, const struct config_node *r
 
 static bool read_campaign(struct campaign_reader *r, const struct config_node *root)
 {
-    static const char *const keys[] = { "name",   "pack", "seed",      "priority",  "steps",  "guidance_scale",
-                                        "output", "cast", "variables", "templates", "videos", NULL };
+    static const char *const keys[] = {
+        "name", "pack",      "seed",      "priority", "steps", "guidance_scale", "takes", "on_gate_failure", "output",
+        "cast", "variables", "templates", "videos",   NULL
+    };
     return config_only_keys(root, keys, r->err) && read_settings(r, root) &&
            variables_read(&r->variables, config_get(root, "variables"), config_get(root, "templates"), r->err) &&
            read_cast(r, config_get(root, "cast")) && read_videos(r, root);

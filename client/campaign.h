@@ -33,6 +33,7 @@ struct campaign_wishes {
 #define CAMPAIGN_LONGEST_MS    120000.0
 #define CAMPAIGN_MAX_VIDEOS    500u
 #define CAMPAIGN_LARGEST_SIDE  4096
+#define CAMPAIGN_MOST_TAKES    8
 #define CAMPAIGN_LARGEST_IMAGE (64u << 20)
 
 bool campaign_load(struct campaign *c, const char *path, const struct campaign_wishes *wishes, struct error *err);

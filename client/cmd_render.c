@@ -53,9 +53,10 @@ static bool render_on(struct session *s, const struct render *r, struct campaign
     if (!cancel_leftovers(s, err) || !session_submit(s, c, &id, err))
         return false;
     const Shotline__CampaignStatus *last = follow(s, id, progress_style_for(r->json), &arena, err);
-    bool ok = last && deliver(s, last, r->output, r->json, &files, err) && follow_verdict(last, err);
-    if (ok)
+    bool ok = last && deliver(s, last, r->output, r->json, &files, err);
+    if (ok) /* of a failed campaign too: it tells what the gates found */
         print_summary(last, r->json);
+    ok = ok && follow_verdict(last, err);
     arena_free(&arena);
     return ok;
 }

@@ -52,6 +52,13 @@ static void print_videos(const Shotline__CampaignStatus *c, bool json, struct st
     table_free(&t);
 }
 
+static void print_gates(const Shotline__CampaignStatus *c, struct str *to)
+{
+    output_gates(c, to);
+    for (size_t i = 0; i < c->n_videos; i++)
+        output_faults(c->videos[i], to);
+}
+
 static bool status(const struct farm_options *o, const uint64_t *id, struct error *err)
 {
     struct arena arena = { 0 };
@@ -68,8 +75,11 @@ static bool status(const struct farm_options *o, const uint64_t *id, struct erro
         ok = error_set(err, ERROR_INPUT, "the farm's answer holds no status");
     if (ok) {
         print_campaigns(reply->status, o->json, &text);
-        for (size_t i = 0; id && i < reply->status->n_campaigns; i++)
+        for (size_t i = 0; id && i < reply->status->n_campaigns; i++) {
             print_videos(reply->status->campaigns[i], o->json, &text);
+            if (!o->json)
+                print_gates(reply->status->campaigns[i], &text);
+        }
         fputs(str_text(&text), stdout);
     }
     session_close(&s);

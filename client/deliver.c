@@ -64,11 +64,38 @@ static bool deliver_video(struct session *s, const Shotline__VideoStatus *v, con
     return true;
 }
 
+/* A frame of each shot that did not pass its gates: NAME.shot3.png. */
+static bool deliver_pictures(struct session *s, const Shotline__VideoStatus *v, const char *dir, bool json,
+                             struct error *err)
+{
+    for (size_t i = 0; i < v->n_shots; i++) {
+        const Shotline__ShotStatus *shot = v->shots[i];
+        char path[PATH_MAX];
+        if (!shot->picture || !output_state_ended(v->state))
+            continue;
+        if (!name_is_safe(v->name))
+            return error_set(err, ERROR_INPUT, "the farm calls a video \"%s\", which is no file name", v->name);
+        int n = snprintf(path, sizeof path, "%s/%s.shot%u.png", dir, v->name, shot->number);
+        if (n < 0 || (size_t)n >= sizeof path)
+            return error_set(err, ERROR_IO, "%s: %s", v->name, strerror(ENAMETOOLONG));
+        if (!session_fetch(s, shot->picture->blob, path, err))
+            return false;
+        if (json)
+            output_json(json_pack("{s:s, s:s, s:s, s:i, s:s}", "event", "file", "video", v->name, "artifact", "picture",
+                                  "shot", (int)shot->number, "path", path));
+        else
+            puts(path);
+    }
+    return true;
+}
+
 bool deliver(struct session *s, const Shotline__CampaignStatus *c, const char *dir, bool json, size_t *files,
              struct error *err)
 {
     *files = 0;
     for (size_t i = 0; i < c->n_videos; i++) {
+        if (!deliver_pictures(s, c->videos[i], dir, json, err))
+            return false;
         if (c->videos[i]->state != SHOTLINE__WORK_STATE__WORK_DONE)
             continue;
         if (!deliver_video(s, c->videos[i], dir, json, err))

@@ -134,9 +134,18 @@ json_t *output_video_json(uint64_t campaign, const Shotline__VideoStatus *v)
     json_t *shots = json_array();
     for (size_t i = 0; i < v->n_shots; i++) {
         const Shotline__ShotStatus *s = v->shots[i];
-        json_array_append_new(shots, json_pack("{s:i, s:i, s:i, s:i, s:s}", "number", (int)s->number, "ranges",
-                                               (int)s->ranges, "steps_done", (int)s->steps_done, "steps", (int)s->steps,
-                                               "state", output_state(s->state)));
+        json_t *shot =
+            json_pack("{s:i, s:i, s:i, s:i, s:s}", "number", (int)s->number, "ranges", (int)s->ranges, "steps_done",
+                      (int)s->steps_done, "steps", (int)s->steps, "state", output_state(s->state));
+        if (s->has_take && s->has_takes) {
+            json_object_set_new(shot, "take", json_integer(s->take));
+            json_object_set_new(shot, "takes", json_integer(s->takes));
+        }
+        if (s->has_passed)
+            json_object_set_new(shot, "passed", json_boolean(s->passed));
+        if (s->fault)
+            json_object_set_new(shot, "fault", json_string(s->fault));
+        json_array_append_new(shots, shot);
     }
     json_t *artifacts = json_object();
     for (size_t i = 0; i < v->n_artifacts; i++) {
@@ -168,12 +177,47 @@ json_t *output_campaign_json(const Shotline__CampaignStatus *c)
         json_object_set_new(o, "superseded", json_integer(c->superseded));
     if (c->has_eta_ms)
         json_object_set_new(o, "eta_ms", json_integer((json_int_t)c->eta_ms));
+    if (c->has_shots_judged)
+        json_object_set_new(o, "gates",
+                            json_pack("{s:i, s:i, s:i, s:i, s:I}", "judged", (int)c->shots_judged, "first_try",
+                                      (int)c->shots_first_try, "settled", (int)c->shots_settled, "passed",
+                                      (int)c->shots_passed, "retry_ms", (json_int_t)c->retry_ms));
     return o;
+}
+
+/* ------------------------------------------------------------------------------------------------ gates */
+
+static double percent(double part, double whole)
+{
+    return whole > 0 ? 100 * part / whole : 0;
+}
+
+void output_gates(const Shotline__CampaignStatus *c, struct str *to)
+{
+    if (!c->shots_judged)
+        return;
+    str_printf(to, "gates: %u of %u shots passed at the first try (%.0f %%)", c->shots_first_try, c->shots_judged,
+               percent(c->shots_first_try, c->shots_judged));
+    str_printf(to, ", %u of %u in the end (%.0f %%)", c->shots_passed, c->shots_settled,
+               percent(c->shots_passed, c->shots_settled));
+    str_printf(to, "; takes that are not shown cost %.1f s of work (%.1f %%)\n", (double)c->retry_ms / 1000,
+               percent((double)c->retry_ms, (double)c->busy_ms));
+}
+
+void output_faults(const Shotline__VideoStatus *v, struct str *to)
+{
+    for (size_t i = 0; i < v->n_shots; i++) {
+        const Shotline__ShotStatus *s = v->shots[i];
+        if (s->has_passed && !s->passed)
+            str_printf(to, "%s: shot %u, %s take %u of %u, did not pass: %s\n", v->name, s->number,
+                       v->state == SHOTLINE__WORK_STATE__WORK_FAILED ? "best" : "shown in", s->take, s->takes,
+                       s->fault ? s->fault : "unknown");
+    }
 }
 
 /* ------------------------------------------------------------------------------------------------ summary */
 
-void output_summary(const Shotline__CampaignStatus *c, struct str *to)
+static void output_speed(const Shotline__CampaignStatus *c, struct str *to)
 {
     double elapsed = (double)c->elapsed_ms / 1000, busy = (double)c->busy_ms / 1000,
            overlap = (double)c->overlap_ms / 1000;
@@ -188,4 +232,12 @@ void output_summary(const Shotline__CampaignStatus *c, struct str *to)
     if (c->ranges_at_once > 1)
         str_printf(to, "; up to %u ranges of one shot ran at once", c->ranges_at_once);
     str_append_char(to, '\n');
+}
+
+void output_summary(const Shotline__CampaignStatus *c, struct str *to)
+{
+    output_speed(c, to);
+    output_gates(c, to);
+    for (size_t i = 0; i < c->n_videos; i++)
+        output_faults(c->videos[i], to);
 }

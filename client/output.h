@@ -38,7 +38,12 @@ void output_json(json_t *object);
 json_t *output_campaign_json(const Shotline__CampaignStatus *c); /* "event": "campaign" */
 json_t *output_video_json(uint64_t campaign, const Shotline__VideoStatus *v);
 
-/* What a finished campaign cost, for people: two or three lines. */
+/* How many shots passed their gates, and what takes that are not shown cost: a line, once a shot was judged. */
+void output_gates(const Shotline__CampaignStatus *c, struct str *to);
+/* A line for each shot that did not pass. */
+void output_faults(const Shotline__VideoStatus *v, struct str *to);
+
+/* What a finished campaign cost, for people, and which of its shots did not pass: a few lines. */
 void output_summary(const Shotline__CampaignStatus *c, struct str *to);
 
 #endif

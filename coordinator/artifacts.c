@@ -36,7 +36,8 @@ static bool finish(struct farm *f, struct video *v)
         return true;
     }
     char *text = manifest_write(
-        &(struct manifest_input){ .video = v, .keys = &f->ledger.keys, .pack = &f->pack, .listing = &f->listing },
+        &(struct manifest_input){
+            .video = v, .keys = &f->ledger.keys, .pack = &f->pack, .listing = &f->listing, .gates = &f->gates },
         &fault);
 
     if (!text) {

@@ -11,6 +11,7 @@
 #include "coordinator/schedule.h"
 #include "coordinator/spec.h"
 #include "coordinator/standing.h"
+#include "coordinator/takes.h"
 #include "coordinator/text.h"
 #include "coordinator/worker_api.h"
 #include "proto/client.pb-c.h"
@@ -205,6 +206,37 @@ static void count_steps(const struct task *t, uint32_t *done, uint32_t *all)
         *done += (steps - t->step_count + t->step) * (uint32_t)p->window_count;
 }
 
+static Shotline__NamedBlob *named_blob(const char *name, const struct blob_ref *blob, struct arena *arena)
+{
+    Shotline__NamedBlob *m = arena_new(arena, Shotline__NamedBlob);
+
+    shotline__named_blob__init(m);
+    m->name = (char *)name;
+    m->blob = blob_message(blob, arena);
+    return m;
+}
+
+/* Which take a shot shows, and what its gates say. */
+static void take_status(Shotline__ShotStatus *m, const struct video *v, const struct shot *s, struct arena *arena)
+{
+    const struct task *best = s->settled || work_ended(v->state) ? takes_best(v, s) : NULL;
+    char text[400];
+
+    m->has_takes = m->has_take = true;
+    m->takes = s->takes;
+    m->take = best ? best->take + 1 : s->takes;
+    if (!best)
+        return;
+    m->has_passed = true;
+    m->passed = verdict_passed(best->verdict);
+    if (m->passed)
+        return;
+    verdict_text(best->verdict, text, sizeof text);
+    m->fault = arena_strdup(arena, text);
+    if (task_find_output(best, OUTPUT_THUMBNAIL))
+        m->picture = named_blob("thumbnail", task_find_output(best, OUTPUT_THUMBNAIL), arena);
+}
+
 static Shotline__ShotStatus *shot_status(const struct video *v, const struct shot *s, struct arena *arena)
 {
     Shotline__ShotStatus *m = arena_new(arena, Shotline__ShotStatus);
@@ -216,7 +248,7 @@ static Shotline__ShotStatus *shot_status(const struct video *v, const struct sho
     for (uint32_t i = 0; i < v->task_count; i++) {
         const struct task *t = &v->tasks[i];
 
-        if (t->shot != s->number)
+        if (t->shot != s->number || t->take + 1 != s->takes) /* earlier takes are over */
             continue;
         if (t->kind == TASK_DENOISE)
             count_steps(t, &m->steps_done, &m->steps);
@@ -224,20 +256,11 @@ static Shotline__ShotStatus *shot_status(const struct video *v, const struct sho
         any_done = any_done || t->state == TASK_DONE;
         all_done = all_done && t->state == TASK_DONE;
     }
-    m->state = (Shotline__WorkState)(all_done                  ? WORK_DONE
+    m->state = (Shotline__WorkState)(all_done && s->settled    ? WORK_DONE
                                      : work_ended(v->state)    ? v->state
                                      : any_running || any_done ? WORK_RUNNING
                                                                : WORK_WAITING);
-    return m;
-}
-
-static Shotline__NamedBlob *named_blob(const char *name, const struct blob_ref *blob, struct arena *arena)
-{
-    Shotline__NamedBlob *m = arena_new(arena, Shotline__NamedBlob);
-
-    shotline__named_blob__init(m);
-    m->name = (char *)name;
-    m->blob = blob_message(blob, arena);
+    take_status(m, v, s, arena);
     return m;
 }
 
@@ -261,6 +284,20 @@ static Shotline__VideoStatus *video_status(const struct video *v, struct arena *
     return m;
 }
 
+static void gate_status(Shotline__CampaignStatus *m, const struct campaign *c)
+{
+    struct take_figures n = { 0 };
+
+    for (uint32_t i = 0; i < c->video_count; i++)
+        takes_count(&c->videos[i], &n);
+    m->has_shots_judged = m->has_shots_first_try = m->has_shots_settled = m->has_shots_passed = m->has_retry_ms = true;
+    m->shots_judged = n.shots;
+    m->shots_first_try = n.first_try;
+    m->shots_settled = n.settled;
+    m->shots_passed = n.passed;
+    m->retry_ms = (uint64_t)n.retry_ms;
+}
+
 static Shotline__CampaignStatus *campaign_status(const struct request *r, const struct campaign *c, bool with_videos)
 {
     Shotline__CampaignStatus *m = arena_new(r->arena, Shotline__CampaignStatus);
@@ -277,6 +314,7 @@ static Shotline__CampaignStatus *campaign_status(const struct request *r, const 
             m->tasks_done += t->state == TASK_DONE;
             m->tasks_cached += t->state == TASK_DONE && t->cached;
         }
+    gate_status(m, c);
     int64_t elapsed_ms = (c->ended_ms ? c->ended_ms : r->f->wall_ms) - c->created_ms;
     m->elapsed_ms = elapsed_ms > 0 ? (uint64_t)elapsed_ms : 0;
     m->busy_ms = (uint64_t)c->busy_ms;

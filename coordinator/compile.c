@@ -260,13 +260,22 @@ static uint32_t add_denoise(struct builder *b, uint32_t shot, enum task_role rol
     return t->position;
 }
 
+/* Identities whose colours a shot must show: of figures, and not of places. */
+static void add_identities(struct builder *b, struct task *decode, const struct shot_inputs *in)
+{
+    for (int i = 0; i < in->identity_count; i++)
+        if (strcmp(b->tasks[in->identities[i]].cast.kind, "place"))
+            add_input(decode, INPUT_IDENTITY, in->identities[i], OUTPUT_IDENTITY);
+}
+
 /* The denoising of one shot and its decode; returns the decode's position. */
 static uint32_t add_shot(struct builder *b, uint32_t number, int latents, const struct shot_inputs *in)
 {
     const struct pack_defaults *pack = b->in->pack;
     struct decode_range *windows = arena_array(b->arena, struct decode_range, latents);
     size_t count = compile_windows(latents, pack->window, pack->overlap, windows);
-    uint32_t *ranges = arena_array(b->arena, uint32_t, count);
+    uint32_t *ranges = arena_array(b->arena, uint32_t, count), first = b->count;
+    struct shot *s = &b->v->shots[number - 1];
 
     if (count > 1 && b->handoff > 0 && b->handoff < b->steps) {
         uint32_t anchor = add_denoise(b, number, ROLE_ANCHOR, latents, (struct decode_range){ 0, latents }, in, 0);
@@ -278,7 +287,7 @@ static uint32_t add_shot(struct builder *b, uint32_t number, int latents, const 
         count = 1;
         ranges[0] = add_denoise(b, number, ROLE_WHOLE, latents, windows[0], in, 0);
     }
-    struct task *t = add_task(b, TASK_DECODE, number, (uint32_t)count);
+    struct task *t = add_task(b, TASK_DECODE, number, (uint32_t)count + (uint32_t)in->identity_count);
     t->decode = (struct decode_params){ .ranges = windows,
                                         .range_count = count,
                                         .latent_frames = latents,
@@ -287,8 +296,12 @@ static uint32_t add_shot(struct builder *b, uint32_t number, int latents, const 
                                         .fps = pack->fps };
     for (size_t i = 0; i < count; i++)
         add_input(t, INPUT_LATENTS, ranges[i], OUTPUT_LATENTS);
+    add_identities(b, t, in);
     t->work = 3 * b->frame_work * latents;
-    b->v->shots[number - 1].ranges = (uint32_t)count;
+    s->ranges = (uint32_t)count;
+    s->size = b->count - first;
+    s->takes = 1;
+    s->decodes[0] = t->position;
     return t->position;
 }
 
@@ -408,6 +421,7 @@ static void build(struct builder *b, const struct timeline *line)
                                         .latent_frames = line->shots[i].latents,
                                         .file_frames = line->shots[i].frames,
                                         .steps = b->steps,
+                                        .camera = arena_strdup(b->arena, from->fields[FIELD_CAMERA]),
                                         .prompt = arena_strdup(b->arena, str_text(&prompt)) };
         for (int k = 0; k < from->actor_count && k < pack->references; k++)
             inputs[i].identities[inputs[i].identity_count++] = identity_of(b, from->actors[k].member);
@@ -444,8 +458,13 @@ bool compile_video(struct video *v, const struct compile_input *in, struct error
     v->shots = arena_array(&v->arena, struct shot, line.count);
     v->shot_count = (uint32_t)line.count;
     build(&b, &line);
-    v->tasks = arena_copy(&v->arena, b.tasks, b.count * sizeof *b.tasks);
+    v->task_room = b.count;
+    for (uint32_t i = 0; i < v->shot_count; i++)
+        v->task_room += (c->takes - 1) * v->shots[i].size;
+    v->tasks = xcalloc(v->task_room, sizeof *v->tasks);
+    memcpy(v->tasks, b.tasks, b.count * sizeof *b.tasks);
     v->task_count = b.count;
+    v->stitch = b.count - 1;
     v->tasks_open = b.count;
     v->graph = graph_digest(v->tasks, v->task_count);
     free(b.tasks);

@@ -9,6 +9,7 @@
 #include "coordinator/artifacts.h"
 #include "coordinator/client_api.h"
 #include "coordinator/journal.h"
+#include "coordinator/judging.h"
 #include "coordinator/lifecycle.h"
 #include "coordinator/planning.h"
 #include "coordinator/recover.h"
@@ -63,7 +64,8 @@ static bool read_pack(struct farm *f, struct error *err)
 {
     char planner[PATH_MAX];
 
-    if (!pack_defaults_load(&f->pack, f->pack_dir, err) || !pack_list(&f->listing, f->pack_dir, err))
+    if (!pack_defaults_load(&f->pack, f->pack_dir, err) || !gate_limits_load(&f->gates, f->pack_dir, err) ||
+        !pack_list(&f->listing, f->pack_dir, err))
         return false;
     if (!file_join(planner, sizeof planner, f->pack_dir, "planner"))
         return error_set(err, ERROR_USAGE, "%s: the path is too long", f->pack_dir);
@@ -142,6 +144,7 @@ bool farm_turn(struct farm *f, int64_t now_ms, int64_t wall_ms, struct error *er
     if (!planning_drain(f, err))
         return false;
     planning_tick(f);
+    judging_drain(f);
     worker_api_tick(f, now_ms);
     worker_api_dispatch(f, now_ms);
     artifacts_tick(f, now_ms);

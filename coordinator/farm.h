@@ -13,6 +13,7 @@
 #include "common/wire/endpoint.h"
 #include "common/wire/store_dir.h"
 #include "coordinator/fleet.h"
+#include "coordinator/gates.h"
 #include "coordinator/grammar.h"
 #include "coordinator/ledger.h"
 #include "coordinator/store.h"
@@ -48,6 +49,7 @@ struct plan_wait {
 struct farm {
     const char *pack_dir;
     struct pack_defaults pack;
+    struct gate_limits gates;
     struct grammar *grammar;
     struct pack_listing listing;
     struct blob_ref listing_blob;

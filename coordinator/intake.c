@@ -214,8 +214,12 @@ static bool take_campaign(const struct intake *in, struct campaign *c, const Sho
         return false;
     if (m->token.len != sizeof c->token)
         return error_set(err, ERROR_INPUT, "token: %zu bytes, expected %zu", m->token.len, sizeof c->token);
-    if (m->takes != 1) /* a second take answers a gate, and no gate judges shots yet */
-        return error_set(err, ERROR_INPUT, "takes: %" PRIu32 ", expected 1", m->takes);
+    if (!check_range("takes", m->takes, 1, TAKES_MOST, err))
+        return false;
+    if (m->on_gate_failure != SHOTLINE__GATE_POLICY__GATE_KEEP &&
+        m->on_gate_failure != SHOTLINE__GATE_POLICY__GATE_FAIL)
+        return error_set(err, ERROR_INPUT, "on_gate_failure: %d, expected 1 (keep) or 2 (fail)",
+                         (int)m->on_gate_failure);
     if (m->has_steps && !check_range("steps", m->steps, 1, 1000, err))
         return false;
     if (m->has_guidance_scale && !(isfinite(m->guidance_scale) && m->guidance_scale >= 1 && m->guidance_scale <= 100))
@@ -227,6 +231,8 @@ static bool take_campaign(const struct intake *in, struct campaign *c, const Sho
     c->priority = m->priority;
     c->steps = m->has_steps ? m->steps : 0;
     c->guidance_scale = m->has_guidance_scale ? m->guidance_scale : 0;
+    c->takes = m->takes;
+    c->on_gate_failure = (enum gate_policy)m->on_gate_failure;
     if (m->verify)
         return take_verification(in, c, m, err) || error_wrap(err, "verify");
     return take_cast(in, c, m->cast, m->n_cast, err) && take_videos(in, c, m->videos, m->n_videos, err);

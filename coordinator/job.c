@@ -144,7 +144,7 @@ bool output_required(enum task_kind k, enum task_role r, enum output_name n)
     case TASK_DENOISE:
         return n == (r == ROLE_ANCHOR ? OUTPUT_STATE : OUTPUT_LATENTS);
     case TASK_DECODE:
-        return n == OUTPUT_LATENTS || n == OUTPUT_MEZZANINE || n == OUTPUT_FRAMES;
+        return n == OUTPUT_LATENTS || n == OUTPUT_MEZZANINE || n == OUTPUT_FRAMES || n == OUTPUT_SCORES;
     case TASK_STITCH:
         return n == OUTPUT_VIDEO;
     }
@@ -154,7 +154,7 @@ bool output_required(enum task_kind k, enum task_role r, enum output_name n)
 bool output_allowed(enum task_kind k, enum task_role r, enum output_name n)
 {
     return output_required(k, r, n) || (k == TASK_CAST && n == OUTPUT_PREVIEW) ||
-           (k == TASK_DECODE && (n == OUTPUT_THUMBNAIL || n == OUTPUT_SCORES));
+           (k == TASK_DECODE && n == OUTPUT_THUMBNAIL);
 }
 
 double task_attempt_work(const struct task *t)

@@ -167,6 +167,7 @@ struct stitch_params {
 #define TASK_MAX_TIMEOUTS  3 /* attempts that took too long, before the task fails */
 
 struct video;
+struct gate_verdict; /* gates.h */
 struct task {
     struct task_id id;
     struct video *video;
@@ -174,6 +175,7 @@ struct task {
     enum task_kind kind;
     enum task_role role;
     uint32_t shot; /* number from 1; 0: none */
+    uint32_t take; /* of its shot, from 0 */
     union {
         struct text_params text;
         struct cast_params cast;
@@ -227,7 +229,13 @@ struct task {
     struct task *twin;    /* next task with the same key hash */
     uint32_t queue_place; /* in its campaign's queue, from 1; 0: not queued (parked behind a twin, or not ready) */
     char *trouble;        /* owned: what the last failed attempt said */
+
+    struct gate_verdict *verdict; /* owned: of a decode, how its take was judged; NULL: not yet */
+    bool unjudged;           /* in the ledger's list */
+    struct task *next_unjudged;
 };
+
+#define TAKES_MOST 8 /* of one shot */
 
 struct shot {
     uint32_t number; /* from 1 */
@@ -236,6 +244,11 @@ struct shot {
     uint32_t ranges; /* denoise tasks that end it */
     int steps;       /* denoising steps of one latent frame */
     const char *prompt;
+    const char *camera; /* the planned move, as the plan names it */
+    uint32_t size;      /* tasks of one take; its decode is the last of them */
+    uint32_t takes;     /* begun so far */
+    uint32_t decodes[TAKES_MOST]; /* position of each take's decode */
+    uint32_t settled; /* position + 1 of the decode that the video shows; 0: no take was accepted yet */
 };
 
 struct cast_member {
@@ -264,8 +277,9 @@ struct video {
     struct digest graph; /* digest of the compiled graph: tells whether a stored one is still the same */
     struct shot *shots;
     uint32_t shot_count;
-    struct task *tasks;
-    uint32_t task_count;
+    struct task *tasks; /* owned; with room for the takes to come, so that a task never moves */
+    uint32_t task_count, task_room;
+    uint32_t stitch;                /* position */
     uint32_t tasks_open;            /* not yet done */
     struct blob_ref manifest, file; /* when done */
 
@@ -282,6 +296,9 @@ struct verification {
     size_t chosen_count;
 };
 
+/* What becomes of a shot of which no take passed its gates. The numbers are those of the wire. */
+enum gate_policy { GATE_KEEP = 1, GATE_FAIL };
+
 struct campaign {
     struct campaign_id id;
     uint8_t token[16];
@@ -289,6 +306,8 @@ struct campaign {
     int32_t priority;
     uint32_t steps;        /* steps 0: the pack's */
     double guidance_scale; /* 0: the pack's */
+    uint32_t takes;        /* of a shot, at most */
+    enum gate_policy on_gate_failure;
     struct cast_member *cast;
     uint32_t cast_count;
     struct video *videos;

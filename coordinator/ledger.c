@@ -9,18 +9,23 @@ struct campaign *campaign_new(void)
     struct campaign *c = xcalloc(1, sizeof *c);
 
     c->state = WORK_PLANNING;
+    c->takes = 1;
+    c->on_gate_failure = GATE_KEEP;
     c->unsaved = true;
     return c;
 }
 
 void video_drop_graph(struct video *v)
 {
-    for (uint32_t i = 0; i < v->task_count; i++)
+    for (uint32_t i = 0; i < v->task_count; i++) {
         free(v->tasks[i].trouble);
+        free(v->tasks[i].verdict);
+    }
+    free(v->tasks);
     arena_free(&v->arena);
     v->tasks = NULL;
     v->shots = NULL;
-    v->task_count = v->shot_count = v->tasks_open = 0;
+    v->task_count = v->task_room = v->shot_count = v->tasks_open = 0;
 }
 
 void campaign_free(struct campaign **pc)
@@ -173,6 +178,26 @@ struct task *ledger_twin(const struct ledger *l, const struct digest *key, const
     while (p && !digest_equal(&p->key, key))
         p = p->twin;
     return p;
+}
+
+void ledger_await_verdict(struct ledger *l, struct task *decode)
+{
+    if (decode->unjudged)
+        return;
+    decode->unjudged = true;
+    decode->next_unjudged = l->unjudged;
+    l->unjudged = decode;
+}
+
+struct task *ledger_next_unjudged(struct ledger *l)
+{
+    struct task *t = l->unjudged;
+
+    if (t) {
+        l->unjudged = t->next_unjudged;
+        t->unjudged = false;
+    }
+    return t;
 }
 
 void ledger_touch_task(struct ledger *l, struct task *t)

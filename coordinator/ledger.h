@@ -39,6 +39,7 @@ struct ledger {
 
     struct digest *garbage; /* blobs that nobody needs once this turn is saved: drained by the edge then */
     size_t garbage_count, garbage_room;
+    struct task *unjudged; /* decodes that are done and wait for their verdict */
 };
 
 void ledger_free(struct ledger *l);
@@ -57,6 +58,10 @@ void ledger_add_tasks(struct ledger *l, struct video *v);
 /* The next task with the same key after `t` (first: t NULL). */
 struct task *ledger_twin(const struct ledger *l, const struct digest *key, const struct task *t);
 void ledger_add_key(struct ledger *l, struct task *t);
+
+/* A decode whose take must be judged; taken off the list. NULL: none. */
+void ledger_await_verdict(struct ledger *l, struct task *decode);
+struct task *ledger_next_unjudged(struct ledger *l);
 
 /* What must be saved at the end of the turn. */
 void ledger_touch_task(struct ledger *l, struct task *t);

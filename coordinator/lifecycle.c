@@ -137,7 +137,7 @@ void video_finish(struct ledger *l, struct video *v, const struct blob_ref *mani
 {
     assert(video_is_complete(v));
     v->manifest = *manifest;
-    v->file = *task_find_output(&v->tasks[v->task_count - 1], OUTPUT_VIDEO);
+    v->file = *task_find_output(&v->tasks[v->stitch], OUTPUT_VIDEO);
     video_set_state(l, v, WORK_DONE, wall_ms);
 }
 
@@ -152,15 +152,17 @@ void campaign_cancel(struct ledger *l, struct campaign *c, int64_t wall_ms)
 
 static void task_inputs_known(struct ledger *l, struct task *t);
 
-static void task_accept(struct ledger *l, struct task *t, const struct task_output *outputs, uint32_t count)
+/* A shot shows one take: the stitch never sees the results of the others, nor any before it was judged. */
+static bool is_shown(const struct task *t)
+{
+    return t->kind != TASK_DECODE || t->expected || t->video->shots[t->shot - 1].settled == t->position + 1;
+}
+
+/* Gives the results of a task that is done to those who wait for them. */
+static void task_feed(struct ledger *l, struct task *t)
 {
     struct video *v = t->video;
 
-    memcpy(t->outputs, outputs, count * sizeof *outputs);
-    t->output_count = count;
-    task_set_state(l, t, TASK_DONE);
-    if (v->state == WORK_WAITING)
-        video_set_state(l, v, WORK_RUNNING, 0);
     for (uint32_t i = 0; i < t->dependent_count; i++) {
         struct task *d = &v->tasks[t->dependents[i]];
 
@@ -176,6 +178,21 @@ static void task_accept(struct ledger *l, struct task *t, const struct task_outp
         if (!d->inputs_missing && d->state == TASK_WAITING)
             task_inputs_known(l, d);
     }
+}
+
+static void task_accept(struct ledger *l, struct task *t, const struct task_output *outputs, uint32_t count)
+{
+    struct video *v = t->video;
+
+    memcpy(t->outputs, outputs, count * sizeof *outputs);
+    t->output_count = count;
+    task_set_state(l, t, TASK_DONE);
+    if (v->state == WORK_WAITING)
+        video_set_state(l, v, WORK_RUNNING, 0);
+    if (is_shown(t))
+        task_feed(l, t);
+    else if (!t->verdict && !t->expected)
+        ledger_await_verdict(l, t);
 }
 
 /* Who made it first, as far as this farm remembers. */
@@ -243,6 +260,49 @@ void video_start(struct ledger *l, struct video *v)
             task_inputs_known(l, &v->tasks[i]);
 }
 
+/* Inputs whose makers are done. */
+static void take_known_inputs(struct task *t)
+{
+    for (uint32_t k = 0; k < t->input_count; k++) {
+        struct task_input *in = &t->inputs[k];
+        const struct task *from = in->output ? &t->video->tasks[in->from] : NULL;
+
+        if (!from || in->known || from->state != TASK_DONE || !is_shown(from))
+            continue;
+        in->blob = *task_find_output(from, in->output);
+        in->known = true;
+        t->inputs_missing--;
+    }
+}
+
+void video_extend(struct ledger *l, struct video *v, uint32_t first)
+{
+    ledger_add_tasks(l, v);
+    v->tasks_open += v->task_count - first;
+    ledger_touch_video(l, v); /* with it the counter of task ids */
+    for (uint32_t i = first; i < v->task_count; i++) {
+        struct task *t = &v->tasks[i];
+
+        ledger_touch_task(l, t);
+        take_known_inputs(t);
+        if (t->state == TASK_WAITING && !t->inputs_missing)
+            task_inputs_known(l, t);
+    }
+}
+
+void shot_settle(struct ledger *l, struct task *decode)
+{
+    struct video *v = decode->video;
+    struct task *stitch = &v->tasks[v->stitch];
+
+    assert(decode->kind == TASK_DECODE && decode->state == TASK_DONE && !v->shots[decode->shot - 1].settled);
+    v->shots[decode->shot - 1].settled = decode->position + 1;
+    for (uint32_t k = 0; k < stitch->input_count; k++)
+        if (v->tasks[stitch->inputs[k].from].shot == decode->shot)
+            stitch->inputs[k].from = decode->position;
+    task_feed(l, decode);
+}
+
 void video_resume(struct ledger *l, struct video *v, int64_t now_ms, int64_t lease_ms)
 {
     ledger_add_tasks(l, v);
@@ -255,16 +315,7 @@ void video_resume(struct ledger *l, struct video *v, int64_t now_ms, int64_t lea
     for (uint32_t i = 0; i < v->task_count; i++) {
         struct task *t = &v->tasks[i];
 
-        for (uint32_t k = 0; k < t->input_count; k++) {
-            struct task_input *in = &t->inputs[k];
-            const struct task *from = in->output ? &v->tasks[in->from] : NULL;
-
-            if (!from || in->known || from->state != TASK_DONE)
-                continue;
-            in->blob = *task_find_output(from, in->output);
-            in->known = true;
-            t->inputs_missing--;
-        }
+        take_known_inputs(t);
         if (t->inputs_missing) {
             /* Its maker must run again: blobs were lost while we were away. A running attempt is of no use then. */
             if (t->state == TASK_READY || t->state == TASK_RUNNING)
@@ -285,6 +336,10 @@ void video_resume(struct ledger *l, struct video *v, int64_t now_ms, int64_t lea
             t->lease_until_ms = now_ms + lease_ms;
             t->dispatched_ms = t->stepped_ms = t->first_step_ms = now_ms;
             park_twins(l, t);
+            break;
+        case TASK_DONE:
+            if (t->kind == TASK_DECODE && !t->verdict && !t->expected)
+                ledger_await_verdict(l, t);
             break;
         default:
             break;
@@ -393,7 +448,8 @@ static int overlapped_frames(const struct task *t)
     for (uint32_t i = 0; i < t->position; i++) {
         const struct task *o = &v->tasks[i];
 
-        if (o->role == ROLE_RANGE && o->shot == t->shot && o->denoise.window_first + o->denoise.window_count > end)
+        if (o->role == ROLE_RANGE && o->shot == t->shot && o->take == t->take &&
+            o->denoise.window_first + o->denoise.window_count > end)
             end = o->denoise.window_first + o->denoise.window_count;
     }
     return end > t->denoise.window_first ? end - t->denoise.window_first : 0;
@@ -437,6 +493,8 @@ static void task_describe(const struct task *t, char *to, size_t room)
 
     if (t->shot)
         n += snprintf(to + n, room - (size_t)n, " of shot %" PRIu32, t->shot);
+    if (t->take)
+        n += snprintf(to + n, room - (size_t)n, ", take %" PRIu32, t->take + 1);
     if (t->role == ROLE_RANGE)
         snprintf(to + n, room - (size_t)n, ", latent frames %d to %d", t->denoise.window_first,
                  t->denoise.window_first + t->denoise.window_count - 1);
@@ -564,6 +622,14 @@ void task_unplaceable(struct ledger *l, struct task *t, int64_t wall_ms)
         task_fail_video(l, t, wall_ms, REASON_FAILED_EVERYWHERE, "failed on every worker");
 }
 
+void task_redo(struct ledger *l, struct task *t)
+{
+    assert(t->state == TASK_DONE);
+    t->output_count = 0;
+    t->cached = false;
+    task_again(l, t);
+}
+
 void task_input_gone(struct ledger *l, struct task *t, uint32_t input, int64_t wall_ms)
 {
     struct task_input *in = &t->inputs[input];
@@ -590,9 +656,6 @@ void task_input_gone(struct ledger *l, struct task *t, uint32_t input, int64_t w
     task_set_state(l, t, TASK_WAITING);
     if (spoke)
         release_twins(l, t);
-    if (from->state == TASK_DONE) {
-        from->output_count = 0;
-        from->cached = false;
-        task_again(l, from);
-    }
+    if (from->state == TASK_DONE)
+        task_redo(l, from);
 }

@@ -20,6 +20,15 @@ void video_finish(struct ledger *l, struct video *v, const struct blob_ref *mani
 bool video_is_complete(const struct video *v); /* running with no open task: waits for its manifest */
 void campaign_cancel(struct ledger *l, struct campaign *c, int64_t wall_ms);
 
+/* ---- takes: see takes.h, which decides ---- */
+
+/* The tasks from position `first` on are new in a video that was started: another take of a shot. */
+void video_extend(struct ledger *l, struct video *v, uint32_t first);
+/* The shot shows this take from now on: the stitch gets its mezzanine. */
+void shot_settle(struct ledger *l, struct task *decode);
+/* The result of a task that is done cannot be used: it is made again. */
+void task_redo(struct ledger *l, struct task *t);
+
 /* ---- tasks ---- */
 
 /* READY -> RUNNING with the next attempt number. */

@@ -1,6 +1,7 @@
 #include "coordinator/manifest.h"
 
 #include "common/base/json.h"
+#include "coordinator/takes.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -30,9 +31,8 @@ static json_t *json_over_shots(const struct video *v, enum output_name output)
     struct hash h;
 
     hash_begin(&h);
-    for (uint32_t i = 0; i < v->task_count; i++)
-        if (v->tasks[i].kind == TASK_DECODE)
-            hash_digest(&h, &task_find_output(&v->tasks[i], output)->digest);
+    for (uint32_t i = 0; i < v->shot_count; i++)
+        hash_digest(&h, &task_find_output(&v->tasks[v->shots[i].settled - 1], output)->digest);
     struct digest d = hash_end(&h);
     return json_digest(&d);
 }
@@ -61,6 +61,36 @@ static json_t *cast_json(const struct campaign *c)
     return cast;
 }
 
+/* What each take scored and which gates it failed; the noise of take n is that of the parameter `take` n - 1. */
+static json_t *takes_json(const struct video *v, const struct shot *s)
+{
+    json_t *takes = json_array();
+
+    for (uint32_t i = 0; i < s->takes; i++) {
+        const struct task *t = &v->tasks[s->decodes[i]];
+
+        json_array_append_new(takes, json_pack("{sb so so}", "passed", verdict_passed(t->verdict), "failed",
+                                               verdict_json(t->verdict), "scores",
+                                               json_digest(&task_find_output(t, OUTPUT_SCORES)->digest)));
+    }
+    return takes;
+}
+
+/* How many shots passed their gates, and with which limits. */
+static json_t *gates_json(const struct manifest_input *in)
+{
+    struct take_figures n = { 0 };
+    json_t *limits = json_object();
+
+    takes_count(in->video, &n);
+    for (enum gate_check c = 0; c < GATE_CHECKS; c++)
+        if (check_key(c))
+            json_object_set_new(limits, check_key(c), json_real(in->gates->limit[c]));
+    json_object_set_new(limits, "freeze_change", json_real(in->gates->freeze_change));
+    return json_pack("{si si si so}", "shots", (int)n.settled, "passed_at_first", (int)n.first_try, "passed",
+                     (int)n.passed, "limits", limits);
+}
+
 static json_t *shots_json(const struct video *v)
 {
     json_t *shots = json_array();
@@ -68,9 +98,10 @@ static json_t *shots_json(const struct video *v)
     for (uint32_t i = 0; i < v->shot_count; i++) {
         const struct shot *s = &v->shots[i];
 
-        json_array_append_new(shots, json_pack("{si ss si si si}", "number", (int)s->number, "prompt", s->prompt,
+        json_array_append_new(shots, json_pack("{si ss si si si si so}", "number", (int)s->number, "prompt", s->prompt,
                                                "latent_frames", s->latent_frames, "frames", s->file_frames, "ranges",
-                                               (int)s->ranges));
+                                               (int)s->ranges, "take", (int)v->tasks[s->settled - 1].take + 1, "takes",
+                                               takes_json(v, s)));
     }
     return shots;
 }
@@ -105,15 +136,20 @@ static json_t *task_json(const struct task *t)
 char *manifest_write(const struct manifest_input *in, struct error *err)
 {
     const struct video *v = in->video;
-    const struct task *stitch = &v->tasks[v->task_count - 1];
+    const struct task *stitch = &v->tasks[v->stitch];
     json_t *plan = json_parse(v->plan_text, strlen(v->plan_text), "plan", err), *tasks = json_array();
 
     if (!plan) {
         json_decref(tasks);
         return NULL;
     }
-    for (uint32_t i = 0; i < v->task_count; i++)
-        json_array_append_new(tasks, task_json(&v->tasks[i]));
+    for (uint32_t i = 0; i <= v->stitch; i++) { /* in the order of the first takes, whichever take is shown */
+        const struct task *t = &v->tasks[i];
+
+        if (t->shot)
+            t += v->shots[t->shot - 1].settled - 1 - v->shots[t->shot - 1].decodes[0];
+        json_array_append_new(tasks, task_json(t));
+    }
     json_t *m = json_pack("{si ss so so so so so}", "manifest", MANIFEST_FORMAT, "name", v->name, "plan_digest",
                           json_digest(&v->plan_digest), "latents_digest", json_over_shots(v, OUTPUT_LATENTS),
                           "frames_digest", json_over_shots(v, OUTPUT_FRAMES), "video_digest",
@@ -130,6 +166,7 @@ char *manifest_write(const struct manifest_input *in, struct error *err)
     json_object_set_new(m, "kernel_set", json_integer(in->keys->version));
     json_object_set_new(m, "pack", pack_json(in));
     json_object_set_new(m, "shots", shots_json(v));
+    json_object_set_new(m, "gates", gates_json(in));
     json_object_set_new(m, "tasks", tasks);
     char *text = json_dumps(m, JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(17));
     json_decref(m);

@@ -7,6 +7,7 @@
 
 #include "common/base/error.h"
 #include "common/nn/pack.h"
+#include "coordinator/gates.h"
 #include "coordinator/job.h"
 #include "coordinator/key.h"
 
@@ -15,6 +16,7 @@ struct manifest_input {
     const struct key_context *keys;
     const struct pack_defaults *pack;
     const struct pack_listing *listing;
+    const struct gate_limits *gates;
 };
 
 /* The text, freed by the caller; NULL with *err when the video's own records do not fit each other. */

@@ -5,6 +5,7 @@
 #include "coordinator/intake.h"
 #include "coordinator/lifecycle.h"
 #include "coordinator/planning.h"
+#include "coordinator/takes.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -32,6 +33,9 @@ static bool on_task(void *context, const struct stored_task *row, struct error *
     struct recovery *r = context;
     struct video *v = r->video;
 
+    if (row->position == v->task_count && row->shot >= 1 && row->shot <= v->shot_count &&
+        v->shots[row->shot - 1].takes < v->campaign->takes)
+        takes_add(v, &v->shots[row->shot - 1]); /* rows come in the order in which takes were begun */
     if (row->position >= v->task_count)
         return error_set(err, ERROR_INPUT, "store: task %" PRIu64 " is beyond its video's %" PRIu32 " tasks", row->id.v,
                          v->task_count);
@@ -56,6 +60,10 @@ static bool on_task(void *context, const struct stored_task *row, struct error *
         t->key = row->key;
     if (t->state == TASK_DONE && !t->cached)
         t->committed = t->attempt;
+    if (row->has_verdict && t->kind == TASK_DECODE) {
+        t->verdict = xmalloc(sizeof *t->verdict);
+        *t->verdict = row->verdict;
+    }
     if (t->state == TASK_DONE && t->expected) {
         memcpy(t->outputs, t->expected, t->expected_count * sizeof *t->outputs);
         t->output_count = t->expected_count;
@@ -121,6 +129,7 @@ static bool on_video(void *context, const struct stored_video *row, struct error
     }
     if (!store_each_task(f->store, v->id, on_task, r, err))
         return false;
+    takes_restore(v);
     video_resume(&f->ledger, v, r->now_ms, f->fleet.lease_ms);
     if (!work_ended(v->state))
         adopt(r);

@@ -1,4 +1,4 @@
--- The coordinator's store, version 3. Embedded by CMake; applied to an empty file. States and kinds are the numbers of coordinator/job.h.
+-- The coordinator's store, version 4. Embedded by CMake; applied to an empty file. States and kinds are the numbers of coordinator/job.h.
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 
 -- request: the Campaign message as the client sent it. The ledger is rebuilt from it.
@@ -33,7 +33,8 @@ CREATE TABLE videos (
   UNIQUE (campaign, number)
 );
 
--- What a task computes is compiled from the plan; here is only what happened to it. failed_on: worker ids, separated by spaces. checkpoint: the
+-- What a task computes is compiled from the plan, and for later takes from the first; here is only what happened to it. verdict: of a
+-- decode, the gates that its take failed, as JSON; NULL: not judged. failed_on: worker ids, separated by spaces. checkpoint: the
 -- solver state after checkpoint_step, from which the next attempt goes on.
 CREATE TABLE tasks (
   id INTEGER PRIMARY KEY,
@@ -57,6 +58,8 @@ CREATE TABLE tasks (
   checkpoint BLOB,
   checkpoint_bytes INTEGER NOT NULL DEFAULT 0,
   checkpoint_step INTEGER NOT NULL DEFAULT 0,
+  take INTEGER NOT NULL DEFAULT 0,
+  verdict TEXT,
   UNIQUE (video, position)
 );
 

@@ -112,6 +112,7 @@ static Shotline__DecodeTask *decode_spec(const struct task *t, struct arena *are
     m->width = (uint32_t)p->width;
     m->height = (uint32_t)p->height;
     m->fps = (uint32_t)p->fps;
+    m->n_identities = inputs(t, INPUT_IDENTITY, &m->identities, arena);
     return m;
 }
 

@@ -2,6 +2,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/str.h"
+#include "coordinator/gates.h"
 #include "coordinator/schema.sql.h"
 
 #include <inttypes.h>
@@ -11,7 +12,7 @@
 #include <string.h>
 
 #define STORE_APPLICATION 0x53484f54 /* "SHOT" */
-#define STORE_VERSION     3
+#define STORE_VERSION     4
 
 /* What brings a file of version N to N + 1. New columns stand last in their table, as in schema.sql. */
 static const char *const upgrades[STORE_VERSION] = {
@@ -26,6 +27,8 @@ static const char *const upgrades[STORE_VERSION] = {
           "ALTER TABLE workers ADD COLUMN key BLOB;"
           "CREATE TABLE keys (key BLOB PRIMARY KEY, name TEXT NOT NULL, role INTEGER NOT NULL, state INTEGER NOT NULL,"
           " created_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL, heir BLOB) WITHOUT ROWID",
+    [3] = "ALTER TABLE tasks ADD COLUMN take INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE tasks ADD COLUMN verdict TEXT",
 };
 
 enum statement {
@@ -68,7 +71,8 @@ static const char *const statement_text[STATEMENTS] = {
         "excluded.state,"
         " reason = excluded.reason, plan = excluded.plan, graph = excluded.graph, manifest = excluded.manifest,"
         " manifest_bytes = excluded.manifest_bytes, file = excluded.file, file_bytes = excluded.file_bytes",
-    [SAVE_TASK] = "INSERT OR REPLACE INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [SAVE_TASK] =
+        "INSERT OR REPLACE INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [DROP_TASKS] = "DELETE FROM tasks WHERE video = ?",
     [SAVE_WORKER] = "INSERT OR REPLACE INTO workers VALUES (?, ?, ?, ?)",
     [DROP_CAMPAIGN] = "DELETE FROM campaigns WHERE id = ?",
@@ -82,7 +86,9 @@ static const char *const statement_text[STATEMENTS] = {
                    "videos WHERE campaign "
                    "= ? ORDER BY number",
     [EACH_TASK] = "SELECT id, position, key, state, attempt, worker, losses, failed_on, too_small_bytes, trouble, "
-                  "cached, busy_ms, reason, errors, timeouts, checkpoint, checkpoint_bytes, checkpoint_step FROM tasks"
+                  "cached, busy_ms, reason, errors, timeouts, checkpoint, checkpoint_bytes, checkpoint_step, shot, "
+                  "take, verdict FROM "
+                  "tasks"
                   " WHERE video = ? ORDER BY position",
     [EACH_WORKER] = "SELECT * FROM workers ORDER BY id",
     [FIND_COUNTER] = "SELECT value FROM counters WHERE name = ?",
@@ -353,6 +359,8 @@ static bool save_task(struct store *s, const struct task *t, struct error *err)
     static const struct digest none;
     struct binder b = bind_begin(s, SAVE_TASK);
     struct str failed_on = { 0 };
+    json_t *verdict = t->verdict ? verdict_json(t->verdict) : NULL;
+    char *verdict_text = verdict ? json_dumps(verdict, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
 
     for (uint32_t i = 0; i < t->failed_count; i++)
         str_printf(&failed_on, "%s%" PRIu64, i ? " " : "", t->failed_on[i].v);
@@ -377,7 +385,11 @@ static bool save_task(struct store *s, const struct task *t, struct error *err)
     bind_digest(&b, t->checkpoint_step ? &t->checkpoint.digest : NULL);
     bind_int(&b, t->checkpoint.bytes);
     bind_int(&b, t->checkpoint_step);
+    bind_int(&b, t->take);
+    bind_text(&b, verdict_text);
     bool ok = run(s, b, "save a task", err);
+    free(verdict_text);
+    json_decref(verdict);
     str_free(&failed_on);
     return ok;
 }
@@ -641,13 +653,17 @@ bool store_each_task(struct store *s, struct video_id video, store_task_row *row
             .timeouts = (uint32_t)sqlite3_column_int(b.q, 14),
             .checkpoint = { .bytes = sqlite3_column_int64(b.q, 16) },
             .checkpoint_step = (uint32_t)sqlite3_column_int(b.q, 17),
+            .shot = (uint32_t)sqlite3_column_int64(b.q, 18),
+            .take = (uint32_t)sqlite3_column_int64(b.q, 19),
         };
+        const char *verdict = (const char *)sqlite3_column_text(b.q, 20);
         if (!read_bytes(b.q, 15, t.checkpoint.digest.bytes, DIGEST_BYTES))
             t.checkpoint_step = 0;
         const char *failed_on = (const char *)sqlite3_column_text(b.q, 7);
         char *end;
 
         t.has_key = read_bytes(b.q, 2, t.key.bytes, DIGEST_BYTES);
+        t.has_verdict = verdict && verdict_parse(&t.verdict, verdict);
         for (; failed_on && *failed_on && t.failed_count < TASK_MAX_FAILED_ON; failed_on = end) {
             t.failed_on[t.failed_count].v = strtoull(failed_on, &end, 10);
             if (end == failed_on)

@@ -9,6 +9,7 @@
 #include "common/base/error.h"
 #include "coordinator/access.h"
 #include "coordinator/fleet.h"
+#include "coordinator/gates.h"
 #include "coordinator/ledger.h"
 
 struct store;
@@ -81,6 +82,9 @@ struct stored_task {
     uint32_t errors, timeouts;
     struct blob_ref checkpoint;
     uint32_t checkpoint_step; /* 0: none */
+    uint32_t shot, take;
+    bool has_verdict;
+    struct gate_verdict verdict;
 };
 /* Each calls its function for every row; what a row points to lives during the call. False when the function said so,
  * or the file cannot be read. */

@@ -260,7 +260,9 @@ static bool take_tasks(struct video *v, const struct manifest *m, const struct k
 
     hash_begin(&graph);
     hash_text(&graph, "shotline verification 1");
-    v->tasks = arena_array(&v->arena, struct task, m->task_count);
+    v->tasks = xcalloc(m->task_count, sizeof *v->tasks);
+    v->task_room = (uint32_t)m->task_count;
+    v->stitch = v->task_room - 1;
     for (size_t i = 0; i < m->task_count; i++) {
         struct task *t = &v->tasks[i];
 

@@ -3,6 +3,7 @@
 #include "common/base/log.h"
 #include "common/wire/codec.h"
 #include "coordinator/guard.h"
+#include "coordinator/judging.h"
 #include "coordinator/patience.h"
 #include "coordinator/schedule.h"
 #include "coordinator/spec.h"
@@ -437,6 +438,12 @@ static bool on_done(struct farm *f, struct worker *w, const struct peer *peer, c
             list[i] = codec_bytes(&missing[i]);
         task_renew(t, w->id, attempt, now_ms, f->fleet.lease_ms);
         send_ack(f, peer, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_MISSING_BLOB, list, missing_count);
+        return true;
+    }
+    if (t->kind == TASK_DECODE && !judging_check(f, outputs, (uint32_t)d->n_outputs, &fault)) {
+        if (report == REPORT_CURRENT && owner == w && !t->attempt_over)
+            fail_task(f, w, t, FAILURE_WORKER, fault.text, now_ms);
+        send_ack(f, peer, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_OK, NULL, 0);
         return true;
     }
     int64_t busy_ms = d->busy_ms > (uint64_t)MAX_BUSY_MS ? MAX_BUSY_MS : (int64_t)d->busy_ms;

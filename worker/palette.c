@@ -6,9 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BITS   5 /* colours are counted in 32 x 32 x 32 bins; each bin stands for its mean colour */
-#define BINS   (1 << 3 * BITS)
 #define ROUNDS 24
+
+/* Of colours that tell a figure: nearer to grey, or rarer in the reference, says little. */
+#define LEAST_CHROMA 18.0
+#define LEAST_SHARE  0.02f
+#define CHROMA_SHARE 0.3  /* squared, of the strongest colour's */
+#define HUE_COSINE   0.92 /* 23 degrees */
 
 struct bin {
     double lab[3];
@@ -44,20 +48,20 @@ static double distance(const double a[3], const double b[3])
     return l * l + m * m + n * n;
 }
 
-/* The filled bins of the picture's colours; freed by the caller. */
+/* The filled bins, each with its mean colour, of the picture's colours; freed by the caller. */
 static struct bin *count_colours(const uint8_t *rgb, size_t pixels, size_t *count)
 {
-    uint64_t(*sums)[4] = xcalloc(BINS, sizeof *sums);
+    uint64_t(*sums)[4] = xcalloc(PALETTE_BINS, sizeof *sums);
     for (size_t i = 0; i < pixels; i++, rgb += 3) {
-        uint64_t *s = sums[(rgb[0] >> (8 - BITS)) << 2 * BITS | (rgb[1] >> (8 - BITS)) << BITS | rgb[2] >> (8 - BITS)];
+        uint64_t *s = sums[palette_bin(rgb)];
         s[0] += rgb[0];
         s[1] += rgb[1];
         s[2] += rgb[2];
         s[3]++;
     }
-    struct bin *bins = xcalloc(BINS, sizeof *bins);
+    struct bin *bins = xcalloc(PALETTE_BINS, sizeof *bins);
     *count = 0;
-    for (int i = 0; i < BINS; i++) {
+    for (int i = 0; i < PALETTE_BINS; i++) {
         const double n = (double)sums[i][3];
         if (n == 0)
             continue;
@@ -146,5 +150,36 @@ void palette_find(struct palette *p, const uint8_t *rgb, size_t pixels)
             to[k] = (float)centres[best][k];
         to[3] = (float)(weights[best] / (double)pixels);
         weights[best] = 0;
+    }
+}
+
+/* Chroma squared. */
+static double chroma_of(double a, double b)
+{
+    return a * a + b * b;
+}
+
+void palette_bins(const struct palette *p, bool has[PALETTE_BINS])
+{
+    const int mask = (1 << PALETTE_BITS) - 1, scale = 1 << (8 - PALETTE_BITS);
+    double strongest = LEAST_CHROMA * LEAST_CHROMA / CHROMA_SHARE;
+    for (int c = 0; c < p->count; c++) {
+        const double chroma = chroma_of(p->colour[c][1], p->colour[c][2]);
+        if (p->colour[c][3] >= LEAST_SHARE && chroma > strongest)
+            strongest = chroma;
+    }
+    for (int bin = 0; bin < PALETTE_BINS; bin++) {
+        const double rgb[3] = { ((bin >> 2 * PALETTE_BITS) + 0.5) * scale, ((bin >> PALETTE_BITS & mask) + 0.5) * scale,
+                                ((bin & mask) + 0.5) * scale };
+        double lab[3];
+        rgb_to_lab(rgb, lab);
+        const double chroma = chroma_of(lab[1], lab[2]);
+        has[bin] = false;
+        for (int c = 0; c < p->count && !has[bin] && chroma >= CHROMA_SHARE * strongest; c++) {
+            const double a = p->colour[c][1], b = p->colour[c][2], whose = chroma_of(a, b),
+                         dot = a * lab[1] + b * lab[2];
+            has[bin] = p->colour[c][3] >= LEAST_SHARE && whose >= CHROMA_SHARE * strongest && dot > 0 &&
+                       dot * dot >= HUE_COSINE * HUE_COSINE * whose * chroma;
+        }
     }
 }

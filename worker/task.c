@@ -107,6 +107,8 @@ size_t task_inputs(const Shotline__TaskSpec *spec, struct digest *inputs, size_t
     }
     for (size_t i = 0; spec->decode && i < spec->decode->n_ranges; i++)
         note(&l, spec->decode->ranges[i]->latents);
+    for (size_t i = 0; spec->decode && i < spec->decode->n_identities; i++)
+        note(&l, spec->decode->identities[i]);
     for (size_t i = 0; spec->stitch && i < spec->stitch->n_shots; i++)
         note(&l, spec->stitch->shots[i]->mezzanine);
     return l.count;

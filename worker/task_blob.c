@@ -73,6 +73,25 @@ out:
     return data;
 }
 
+bool task_blob_palette(const struct task_run *run, const Shotline__Blob *identity, struct palette *p, struct error *err)
+{
+    struct shape shape = SHAPE(-1, 4);
+    float *colours = task_blob_tensor(run, identity, "identity", "palette", &shape, err);
+    if (!colours)
+        return false;
+    bool ok = task_check("colours of an identity", shape.dim[0], 0, PALETTE_COLOURS, err);
+    for (int64_t i = 0; ok && i < 4 * shape.dim[0]; i++)
+        ok = (colours[i] >= -1000.0f && colours[i] <= 1000.0f) ||
+             error_set(err, ERROR_INPUT, "identity: colour %lld of its palette is no colour", (long long)i / 4);
+    *p = (struct palette){ 0 };
+    if (ok) {
+        p->count = (int)shape.dim[0];
+        memcpy(p->colour, colours, (size_t)p->count * sizeof p->colour[0]);
+    }
+    free(colours);
+    return ok;
+}
+
 bool task_scratch(const struct task_run *run, const char *name, char *path, size_t room, struct error *err)
 {
     return file_join(path, room, run->scratch_dir, name) ||

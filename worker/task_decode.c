@@ -12,14 +12,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_RANGES 1024
+#define MAX_RANGES     1024
+#define MAX_IDENTITIES 16
 
-/* [-1, 1] to a byte, halves up; rounding is part of the result. */
+/* [-1, 1] to a byte, halves up; rounding is part of the result. What is no number becomes black. */
 static uint8_t pixel(float x)
 {
-    x = x < -1.0f ? -1.0f : x > 1.0f ? 1.0f : x;
+    x = !(x >= -1.0f) ? -1.0f : x > 1.0f ? 1.0f : x;
     const float scaled = x * 127.5f;
     return (uint8_t)(scaled + 128.0f);
+}
+
+static bool is_finite(float x)
+{
+    return x - x == 0.0f;
 }
 
 static bool check(const struct task_run *run, const Shotline__DecodeTask *t, struct error *err)
@@ -27,7 +33,8 @@ static bool check(const struct task_run *run, const Shotline__DecodeTask *t, str
     return task_check_size(run, t->width, t->height, err) &&
            task_check("latent_frames", t->latent_frames, 1, SOLVER_MAX_FRAMES, err) &&
            task_check("fps", t->fps, 1, 240, err) &&
-           task_check("number of ranges", (int64_t)t->n_ranges, 1, MAX_RANGES, err);
+           task_check("number of ranges", (int64_t)t->n_ranges, 1, MAX_RANGES, err) &&
+           task_check("number of identities", (int64_t)t->n_identities, 0, MAX_IDENTITIES, err);
 }
 
 /* The whole shot's latents [channels, latent_frames, h, w], freed by the caller; NULL on failure. */
@@ -63,7 +70,7 @@ out:
 struct footage {
     struct video_writer *mezzanine;
     struct hash hash;
-    struct gate_measure measure;
+    struct gate_measure *measure;
     struct image thumbnail; /* the frame in the middle */
     int64_t frames, middle;
 };
@@ -71,10 +78,13 @@ struct footage {
 static bool footage_add(struct footage *k, const float *frame, uint8_t *rgb, struct error *err)
 {
     const size_t size = (size_t)k->thumbnail.width * k->thumbnail.height * 3;
-    for (size_t i = 0; i < size; i++)
+    int64_t unusable = 0;
+    for (size_t i = 0; i < size; i++) {
         rgb[i] = pixel(frame[i]);
+        unusable += !is_finite(frame[i]);
+    }
     hash_bytes(&k->hash, rgb, size);
-    gate_measure_frame(&k->measure, rgb);
+    gate_measure_frame(k->measure, rgb, unusable);
     if (k->frames++ == k->middle)
         memcpy(k->thumbnail.rgb, rgb, size);
     return video_writer_add(k->mezzanine, rgb, err);
@@ -117,7 +127,7 @@ static bool give_texts(const struct task_run *run, const struct footage *k, stru
     struct str scores = { 0 };
     const struct digest d = hash_end(&hash);
     digest_hex(&d, hex);
-    gate_measure_json(&k->measure, &scores);
+    gate_measure_json(k->measure, &scores);
     bool ok = task_add_bytes(run, out, "frames", hex, strlen(hex), err) &&
               task_add_bytes(run, out, "scores", scores.data, scores.size, err);
     str_free(&scores);
@@ -128,6 +138,46 @@ static bool give_texts(const struct task_run *run, const struct footage *k, stru
     ok = png && task_add_bytes(run, out, "thumbnail", png, size, err);
     free(png);
     return ok;
+}
+
+/* First and last frame that are made of a latent: 1 of the first, as many of every other. */
+static int first_frame(int latent, int per_latent)
+{
+    return latent ? per_latent * (latent - 1) + 1 : 0;
+}
+
+static int last_frame(int latent, int per_latent)
+{
+    return per_latent * latent;
+}
+
+/* NULL on failure. */
+static struct gate_measure *measure_open(const struct task_run *run, const Shotline__DecodeTask *t, int per_latent,
+                                         struct error *err)
+{
+    struct gate_seam *borders = xcalloc(t->n_ranges, sizeof *borders);
+    struct palette *figures = xcalloc(t->n_identities, sizeof *figures);
+    struct gate_shot shot = { .width = (int)t->width,
+                              .height = (int)t->height,
+                              .fps = (int)t->fps,
+                              .borders = borders,
+                              .figures = figures,
+                              .figure_count = t->n_identities };
+    struct gate_measure *m = NULL;
+    bool ok = true;
+    for (size_t i = 0; i + 1 < t->n_ranges; i++) {
+        const uint32_t from = t->ranges[i + 1]->first, end = t->ranges[i]->first + t->ranges[i]->count;
+        if (from < end && end <= t->latent_frames) /* join refuses the others */
+            borders[shot.border_count++] =
+                (struct gate_seam){ first_frame((int)from, per_latent), last_frame((int)end - 1, per_latent) };
+    }
+    for (size_t i = 0; ok && i < t->n_identities; i++)
+        ok = task_blob_palette(run, t->identities[i], &figures[i], err);
+    if (ok)
+        m = gate_measure_open(&shot);
+    free(figures);
+    free(borders);
+    return m;
 }
 
 bool task_decode_run(const struct task_run *run, const Shotline__DecodeTask *t, struct task_outputs *out,
@@ -148,8 +198,8 @@ bool task_decode_run(const struct task_run *run, const Shotline__DecodeTask *t, 
     k.middle = vae_video_frames(vae, (int)t->latent_frames) / 2;
     k.thumbnail = (struct image){ .width = width, .height = height, .rgb = xcalloc((size_t)width * height, 3) };
     hash_begin(&k.hash);
-    gate_measure_begin(&k.measure, width, height);
-    latents = join(run, t, channels, err);
+    k.measure = measure_open(run, t, vae_info(vae)->time_factor, err);
+    latents = k.measure ? join(run, t, channels, err) : NULL;
     if (latents)
         k.mezzanine = video_writer_open_ffv1(
             path, &(struct video_format){ .width = width, .height = height, .fps = (int)t->fps }, err);
@@ -158,7 +208,7 @@ bool task_decode_run(const struct task_run *run, const Shotline__DecodeTask *t, 
          task_add_file(run, out, "mezzanine", path, err) && give_texts(run, &k, out, err);
 
     video_writer_abort(&k.mezzanine);
-    gate_measure_end(&k.measure);
+    gate_measure_close(&k.measure);
     image_free(&k.thumbnail);
     free(latents);
     return ok;

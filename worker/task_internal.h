@@ -3,6 +3,7 @@
 #define SHOTLINE_WORKER_TASK_INTERNAL_H
 
 #include "common/nn/safetensors.h"
+#include "worker/palette.h"
 #include "worker/studio.h"
 #include "worker/task.h"
 
@@ -39,6 +40,9 @@ char *task_blob_read(const struct task_run *run, const Shotline__Blob *b, const 
  * tells them all. Freed by the caller. */
 float *task_blob_tensor(const struct task_run *run, const Shotline__Blob *b, const char *what, const char *name,
                         struct shape *shape, struct error *err);
+/* The colours in an identity. */
+bool task_blob_palette(const struct task_run *run, const Shotline__Blob *identity, struct palette *p,
+                       struct error *err);
 
 /* ---- blobs out ---- */
 /* "SCRATCH/NAME": a file in the making. */

@@ -140,7 +140,7 @@ bool pack_defaults_load(struct pack_defaults *p, const char *dir, struct error *
 
 static bool left_out(const char *name)
 {
-    return name[0] == '.' || str_starts(name, "README") || str_starts(name, "LICENSE");
+    return name[0] == '.' || str_starts(name, "README") || str_starts(name, "LICENSE") || !strcmp(name, "gates.json");
 }
 
 static bool list_folder(struct pack_listing *l, const char *root, const char *inside, struct error *err);

@@ -57,7 +57,7 @@ struct pack_listing {
     struct digest digest; /* over the sorted (path, digest) list */
 };
 
-/* Lists and hashes every regular file below DIR (hidden files, README* and LICENSE* are not part of a pack's identity
+/* Lists and hashes every regular file below DIR (hidden files, README*, LICENSE* and gates.json, which only judges, are not part of a pack's identity
  * and are left out). */
 bool pack_list(struct pack_listing *l, const char *dir, struct error *err);
 /* The digest of a listing whose files are already filled in. */

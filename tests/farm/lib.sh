@@ -42,7 +42,7 @@ micro_pack() {
     mkdir -p "$1"
     cp -r "$golden"/models/wan_vace/. "$1"
     cp -r "$golden"/models/qwen3_tied "$1"/planner
-    cp "$here"/pack/shotline.json "$1"
+    cp "$here"/pack/shotline.json "$here"/pack/gates.json "$1"
     cp "$here"/pack/grammar.json "$1"/planner
 }
 

@@ -178,6 +178,7 @@ static void start(struct world *w, uint32_t who, uint64_t token, void *data)
                                                 .kernel_proof = { { 42 } },
                                                 .planner = c->planner },
                           w->now_ms, 1000000000000 + w->now_ms + c->wall_off_ms, &err);
+    c->farm.gates.limit[CHECK_FRAMES] = GATE_MOST_FRAMES; /* stand-ins have no frames */
     if (!c->up || c->dead) {
         if (!c->dead && !strstr(err.text, "full") &&
             faults == w->faults[FAULT_DISK_FULL] + w->faults[FAULT_DISK_ERROR] + w->faults[FAULT_BLOB_FULL])

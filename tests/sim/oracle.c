@@ -118,7 +118,7 @@ static void make_by_hand(struct world *w, struct video *v, struct expected_video
         t->key = task_key(t, &o->keys);
         to->poisoned = to->poisoned || task_poisoned(&t->key, t->kind);
         for (enum output_name n = OUTPUT_EMBEDDING; n <= OUTPUT_VIDEO; n++) {
-            char text[128];
+            char text[OUTPUT_ROOM];
 
             if (!output_required(t->kind, t->role, n))
                 continue;
@@ -130,10 +130,21 @@ static void make_by_hand(struct world *w, struct video *v, struct expected_video
         t->state = TASK_DONE;
     }
     v->tasks_open = 0;
+    for (uint32_t i = 0; i < v->shot_count; i++) {
+        struct shot *s = &v->shots[i];
+
+        v->tasks[s->decodes[0]].verdict = xcalloc(1, sizeof(struct gate_verdict));
+        s->settled = s->decodes[0] + 1;
+    }
     if (v->task_count)
-        v->file = *task_find_output(&v->tasks[v->task_count - 1], OUTPUT_VIDEO);
+        v->file = *task_find_output(&v->tasks[v->stitch], OUTPUT_VIDEO);
     char *text = manifest_write(
-        &(struct manifest_input){ .video = v, .keys = &o->keys, .pack = &o->pack, .listing = &o->listing }, &err);
+        &(struct manifest_input){ .video = v,
+                                  .keys = &o->keys,
+                                  .pack = &o->pack,
+                                  .listing = &o->listing,
+                                  .gates = &w->coordinator.farm.gates },
+        &err);
     if (text)
         to->manifest = digest_of(text, strlen(text));
     else
@@ -319,7 +330,7 @@ bool __wrap_store_put_result(struct store *s, const struct digest *key, const st
                     m && m->done ? m->done->task : 0, c->task);
     c->task = m && m->done ? m->done->task : 0;
     for (uint32_t i = 0; i < count; i++) {
-        char text[128];
+        char text[OUTPUT_ROOM];
 
         output_of(key, output_text(outputs[i].name), text, sizeof text);
         const struct digest d = digest_of(text, strlen(text));

@@ -149,7 +149,7 @@ static void result_of(const struct job *j, struct result *r)
 {
     *r = (struct result){ .task = j->task, .attempt = j->attempt, .key = j->key, .busy_ms = j->busy_ms };
     for (enum output_name n = OUTPUT_EMBEDDING; n <= OUTPUT_VIDEO; n++) {
-        char text[128];
+        char text[OUTPUT_ROOM];
 
         if (!output_required(j->kind, j->role, n))
             continue;
@@ -185,7 +185,7 @@ static void finish(struct world *w, uint32_t who, uint64_t token, void *data)
     } else {
         /* The real runner sends its outputs first; a farm that lost some of them asks for them again. */
         for (size_t i = 0; w->coordinator.up && dice_u64(&w->luck) % 8 && i < r->count; i++) {
-            char text[128];
+            char text[OUTPUT_ROOM];
 
             output_of(&r->key, r->outputs[i].name, text, sizeof text);
             blobs_upload(w, &r->outputs[i].digest, text);
@@ -292,7 +292,7 @@ static void upload(struct world *w, uint32_t who, uint64_t token, void *data)
 
     for (size_t i = 0; !lost && stored && i < u->count; i++)
         for (size_t k = 0; k < u->result.count; k++) {
-            char text[128];
+            char text[OUTPUT_ROOM];
 
             if (!digest_equal(&u->missing[i], &u->result.outputs[k].digest))
                 continue;

@@ -195,6 +195,7 @@ bool blobs_upload(struct world *w, const struct digest *d, const char *text); /*
 bool blobs_lose_one(struct world *w, struct digest *key);
 
 /* What a task of this key gives under a name. */
+#define OUTPUT_ROOM 320
 void output_of(const struct digest *key, const char *name, char *text, size_t room);
 
 /* ---- workers ---- */

@@ -11,6 +11,7 @@
 #include "proto/client.pb-c.h"
 #include "proto/worker.pb-c.h"
 #include "tests/unit/farm_plan.h"
+#include "tests/unit/farm_scores.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -116,7 +117,9 @@ struct sim {
     struct farm farm;
     int64_t now_ms;
     uint64_t sequence;
-    struct arena arena; /* of what was received last */
+    uint32_t black_shot, black_takes; /* so many first takes of that shot come out black */
+    bool garbled;                     /* scores are no JSON */
+    struct arena arena;               /* of what was received last */
 };
 
 static inline void sim_write(const struct sim *s, const char *name, const char *text)
@@ -396,6 +399,17 @@ static inline void sim_failed(struct sim *s, const char *worker, uint64_t task, 
     sim_tell(s, worker, &m);
 }
 
+static inline void sim_scores(const struct sim *s, const struct task *t, struct str *to)
+{
+    const int frames = 4 * (t->decode.latent_frames - 1) + 1;
+
+    if (s->garbled) {
+        str_append(to, "{\"format\":1,");
+        return;
+    }
+    farm_scores(to, frames, t->shot == s->black_shot && t->take < s->black_takes ? frames / 2 : frames);
+}
+
 /* Reports the task as done, with outputs that are a function of its key. `upload`: the blobs are there. `spoil`: leaves
  * out that output (0: none). `key`: names the task's key. */
 static inline void sim_report(struct sim *s, const char *worker, uint64_t task, uint32_t attempt, bool upload,
@@ -411,19 +425,24 @@ static inline void sim_report(struct sim *s, const char *worker, uint64_t task, 
 
     assert_non_null(t);
     for (enum output_name n = OUTPUT_EMBEDDING; n <= OUTPUT_VIDEO; n++) {
-        char hex[DIGEST_HEX_ROOM], text[128];
+        char hex[DIGEST_HEX_ROOM];
         size_t i = d.n_outputs;
 
         if (!output_required(t->kind, t->role, n) || n == spoil)
             continue;
+        struct str text = { 0 };
         digest_hex(&t->key, hex);
-        snprintf(text, sizeof text, "%s of %s", output_text(n), hex);
-        digests[i] = digest_of(text, strlen(text));
+        if (n == OUTPUT_SCORES)
+            sim_scores(s, t, &text);
+        else
+            str_printf(&text, "%s of %s", output_text(n), hex);
+        digests[i] = digest_of(text.data, text.size);
         if (upload)
-            assert_true(store_dir_add_bytes(s->blobs, text, strlen(text), &digests[i], &err));
+            assert_true(store_dir_add_bytes(s->blobs, text.data, text.size, &digests[i], &err));
         shotline__blob__init(&blobs[i]);
         blobs[i].digest = codec_bytes(&digests[i]);
-        blobs[i].bytes = strlen(text);
+        blobs[i].bytes = text.size;
+        str_free(&text);
         shotline__named_blob__init(&named[i]);
         named[i].name = (char *)output_text(n);
         named[i].blob = &blobs[i];

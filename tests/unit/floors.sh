@@ -54,7 +54,7 @@ while IFS=: read -r file line text; do
 done < <(grep -rnE '(^|[^a-z_.>])(system|popen|fork|vfork|posix_spawnp?|dlopen|exec(l|v|le|ve|lp|vp|vpe)) ?\(' --include='*.c' --include='*.h' common worker coordinator client)
 
 # The coordinator's pure core knows neither sockets nor the database nor time.
-for core in job lifecycle ledger fleet schedule index key plan compile gate access limits; do
+for core in job lifecycle takes ledger fleet schedule index key plan compile gates gate_scores gate_measures access limits; do
     for file in coordinator/$core.c coordinator/$core.h; do
         [ -f "$file" ] || continue
         while IFS=: read -r line text; do

@@ -69,7 +69,7 @@ static void everything_is_read(void **state)
     (void)state;
     struct campaign c;
     good(&c, "name = \"spring\"; pack = \"packs/p\"; seed = \"0xffffffffffffffff\"; priority = -2;\n"
-             "steps = 12; guidance_scale = 4.5;\n"
+             "steps = 12; guidance_scale = 4.5; takes = 5; on_gate_failure = \"fail\";\n"
              "output = { width = 320; height = 192; fps = 24; crf = 20; };\n"
              "cast = ( { id = \"mia\"; kind = \"character\"; phrase = \"a red monster\"; image = \"mia.png\"; },\n"
              "         { id = \"cup\"; kind = \"product\"; phrase = \"a blue cup\"; } );\n"
@@ -83,6 +83,8 @@ static void everything_is_read(void **state)
     assert_int_equal(m->priority, -2);
     assert_true(m->has_steps && m->steps == 12);
     assert_true(m->has_guidance_scale && m->guidance_scale == 4.5);
+    assert_int_equal(m->takes, 5);
+    assert_int_equal(m->on_gate_failure, SHOTLINE__GATE_POLICY__GATE_FAIL);
     assert_int_equal(m->n_cast, 2);
     assert_string_equal(m->cast[0]->id, "mia");
     assert_string_equal(m->cast[1]->kind, "product");
@@ -199,6 +201,9 @@ static void mistakes_are_named(void **state)
         { "output = {\n fps = \"x\"; };\n" VIDEO, "2: output.fps: ", "expected an integer, found text" },
         { "output = { crf = 52; };\n" VIDEO, "1: output.crf: ", "from 0 to 51" },
         { "guidance_scale = 0.5;\n" VIDEO, "1: guidance_scale: ", "from 1 to 30" },
+        { "takes = 0;\n" VIDEO, "1: takes: ", "from 1 to 8, found 0" },
+        { "takes = 9;\n" VIDEO, "1: takes: ", "from 1 to 8, found 9" },
+        { "on_gate_failure = \"ask\";\n" VIDEO, "1: on_gate_failure: ", "expected keep or fail, found \"ask\"" },
         { "seed = 1;", "", "expected the key \"videos\"" },
         { "videos = ();", "1: videos: ", "expected a list" },
         { "videos = { a = 1; };", "1: videos: ", "expected a list" },

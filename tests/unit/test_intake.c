@@ -158,8 +158,11 @@ static void every_bad_field_is_named(void **state)
     s->campaign.priority = 101;
     refused(s, "priority");
     s->campaign.has_takes = 1;
-    s->campaign.takes = 2;
-    refused(s, "takes");
+    s->campaign.takes = 9;
+    refused(s, "takes: 9, expected 1 to 8");
+    s->campaign.has_on_gate_failure = 1;
+    s->campaign.on_gate_failure = (Shotline__GatePolicy)3;
+    refused(s, "on_gate_failure: 3");
     s->campaign.n_videos = 0;
     refused(s, "videos: 0");
 

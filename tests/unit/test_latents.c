@@ -1,7 +1,5 @@
 /* links: shotline_tasks */
-/* Ranges join without seams, noise belongs to the place and not to the window, and colours and measures are what they
- * say. */
-#include "worker/gate_measure.h"
+/* Ranges join without seams, noise belongs to the place and not to the window, and colours are what they say. */
 #include "worker/latents.h"
 #include "worker/noise.h"
 #include "worker/palette.h"
@@ -154,37 +152,6 @@ static void palette_of_noise_has_all_its_colours(void **state)
     free(rgb);
 }
 
-/* ---- measures ---- */
-
-static void measures_are_what_they_say(void **state)
-{
-    (void)state;
-    enum { SIDE = 8 };
-    uint8_t rgb[SIDE * SIDE * 3];
-    struct gate_measure m;
-    struct str json = { 0 };
-    gate_measure_begin(&m, SIDE, SIDE);
-    memset(rgb, 100, sizeof rgb);
-    gate_measure_frame(&m, rgb);
-    memset(rgb, 110, sizeof rgb);
-    gate_measure_frame(&m, rgb);
-    gate_measure_json(&m, &json);
-    assert_string_equal(json.data, "{\"frames\":2,\"mean_luma\":105.0000,\"contrast\":5.0000,\"sharpness\":0.0000,"
-                                   "\"motion\":10.0000,\"flash\":10.0000}");
-    gate_measure_end(&m);
-
-    str_clear(&json);
-    gate_measure_begin(&m, SIDE, SIDE);
-    for (int i = 0; i < SIDE * SIDE; i++)
-        memset(rgb + 3 * i, (i + i / SIDE) % 2 ? 255 : 0, 3); /* a checkerboard: as sharp as can be */
-    gate_measure_frame(&m, rgb);
-    gate_measure_json(&m, &json);
-    assert_string_equal(json.data, "{\"frames\":1,\"mean_luma\":127.5000,\"contrast\":127.5000,\"sharpness\":1020.0000,"
-                                   "\"motion\":0.0000,\"flash\":0.0000}");
-    gate_measure_end(&m);
-    str_free(&json);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -195,7 +162,6 @@ int main(void)
         cmocka_unit_test(streams_differ),
         cmocka_unit_test(palette_finds_the_colours_of_a_flag),
         cmocka_unit_test(palette_of_noise_has_all_its_colours),
-        cmocka_unit_test(measures_are_what_they_say),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -198,6 +198,23 @@ static void summary_tells_speed_up_and_overlap(void **state)
         "speed-up over one worker: 1.80x (90.0 s of work in 50.0 s)\n"
         "overlap of frame ranges cost 9.0 s of that work (10.0 %); up to 2 ranges of one shot ran at once\n");
     str_clear(&s);
+    c->shots_judged = c->shots_settled = 8;
+    c->shots_first_try = 6;
+    c->shots_passed = 7;
+    c->retry_ms = 18000;
+    output_gates(c, &s);
+    assert_string_equal(str_text(&s), "gates: 6 of 8 shots passed at the first try (75 %), 7 of 8 in the end (88 %); "
+                                      "takes that are not shown cost 18.0 s of work (20.0 %)\n");
+    str_clear(&s);
+    Shotline__ShotStatus *shot = c->videos[0]->shots[0];
+    shot->has_passed = true;
+    shot->passed = false;
+    shot->take = 2;
+    shot->takes = 3;
+    shot->fault = "flash: flash_tint is 31, expected at most 12";
+    output_faults(c->videos[0], &s);
+    assert_non_null(strstr(str_text(&s), "shot 1, shown in take 2 of 3, did not pass: flash: flash_tint is 31"));
+    str_clear(&s);
     c->busy_ms = 0;
     output_summary(c, &s);
     assert_non_null(strstr(str_text(&s), "none to tell"));

@@ -140,6 +140,9 @@ static void what_is_saved_comes_back(void **state)
     t->checkpoint = (struct blob_ref){ .digest = { { 8 } }, .bytes = 77 };
     t->checkpoint_step = 5;
     c->superseded = 4;
+    struct task *decode = &c->videos[0].tasks[G_DECODE];
+    decode->verdict = xcalloc(1, sizeof *decode->verdict);
+    *decode->verdict = (struct gate_verdict){ .count = 1, .faults = { { CHECK_FLASH_TINT, 31.25, 12 } } };
     must_save(s, &l, &f);
     assert_false(ledger_dirty(&l));
     assert_false(c->unsaved);
@@ -172,6 +175,11 @@ static void what_is_saved_comes_back(void **state)
     assert_int_equal(seen.task[t->position].checkpoint.digest.bytes[0], 8);
     assert_int_equal(seen.task[G_STITCH].checkpoint_step, 0);
     assert_int_equal(seen.campaign.superseded, 4);
+    assert_false(seen.task[t->position].has_verdict);
+    assert_true(seen.task[G_DECODE].has_verdict);
+    assert_int_equal(seen.task[G_DECODE].verdict.count, 1);
+    assert_int_equal(seen.task[G_DECODE].verdict.faults[0].check, CHECK_FLASH_TINT);
+    assert_true(seen.task[G_DECODE].verdict.faults[0].measure == 31.25);
     assert_false(seen.task[G_STITCH].has_key);
     assert_true(store_load_counters(s, &again, &fleet_again, &err));
     assert_int_equal(again.last_campaign, l.last_campaign);
@@ -208,6 +216,8 @@ static void an_older_file_is_upgraded(void **state)
         assert_int_equal(seen.campaign.superseded, 0);
         assert_true(curve_is_none(&seen.campaign.owner));
         assert_true(store_put_key(s, &e, &err));
+        assert_int_equal(seen.task[0].take, 0);
+        assert_false(seen.task[0].has_verdict);
         store_close(&s);
     }
 }

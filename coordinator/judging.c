@@ -1,0 +1,68 @@
+#include "coordinator/judging.h"
+
+#include "common/base/log.h"
+#include "coordinator/lifecycle.h"
+#include "coordinator/takes.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+static bool read_scores(struct farm *f, const struct blob_ref *blob, struct gate_scores *s, struct error *err)
+{
+    size_t size;
+    char *text = store_dir_read(f->blobs, &blob->digest, GATE_SCORES_LARGEST, &size, err);
+    bool ok = text && gate_scores_parse(s, text, size, err);
+
+    free(text);
+    return ok;
+}
+
+bool judging_check(struct farm *f, const struct task_output *outputs, uint32_t count, struct error *err)
+{
+    struct gate_scores s;
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (outputs[i].name != OUTPUT_SCORES)
+            continue;
+        if (!read_scores(f, &outputs[i].blob, &s, err))
+            return false;
+        gate_scores_free(&s);
+    }
+    return true;
+}
+
+static void judge(struct farm *f, struct task *t, const struct gate_scores *s)
+{
+    const struct shot *shot = &t->video->shots[t->shot - 1];
+    struct gate_verdict verdict;
+    char text[400];
+
+    gates_judge(&verdict, s, &(struct gate_plan){ .frames = 4 * (shot->latent_frames - 1) + 1, .camera = shot->camera },
+                &f->gates);
+    if (!verdict_passed(&verdict)) {
+        verdict_text(&verdict, text, sizeof text);
+        log_warn("take.failed",
+                 "campaign=%" PRIu64 " video=%" PRIu64 " shot=%" PRIu32 " take=%" PRIu32 " of=%" PRIu32 " gates=\"%s\"",
+                 t->video->campaign->id.v, t->video->id.v, t->shot, t->take + 1, t->video->campaign->takes, text);
+    }
+    takes_judged(&f->ledger, t, &verdict, f->wall_ms);
+}
+
+void judging_drain(struct farm *f)
+{
+    struct task *t;
+    struct gate_scores s;
+    struct error fault;
+
+    while ((t = ledger_next_unjudged(&f->ledger))) {
+        if (t->state != TASK_DONE || t->verdict || work_ended(t->video->state))
+            continue;
+        if (read_scores(f, task_find_output(t, OUTPUT_SCORES), &s, &fault)) {
+            judge(f, t, &s);
+            gate_scores_free(&s);
+        } else {
+            log_warn("scores.unreadable", "task=%" PRIu64 " reason=\"%s\"", t->id.v, fault.text);
+            task_redo(&f->ledger, t);
+        }
+    }
+}

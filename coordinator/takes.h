@@ -1,0 +1,41 @@
+/* takes - a shot whose take failed its gates is made again with other noise; this decides which take a video shows.
+ * Pure.
+ *
+ * The number of a take follows from results alone: takes are made one after another, each is judged by what its decode
+ * measured, and the first that passes is shown. So the same campaign shows the same takes whatever its workers did. */
+#ifndef SHOTLINE_COORDINATOR_TAKES_H
+#define SHOTLINE_COORDINATOR_TAKES_H
+
+#include "coordinator/gates.h"
+#include "coordinator/ledger.h"
+
+/* Adds the next take of a shot to the graph: its first take's tasks again, with other noise. Returns the position of
+ * the first of them; they wait for video_extend. There must be room: fewer than the campaign's `takes`. */
+uint32_t takes_add(struct video *v, struct shot *s);
+
+/* The verdict on a decode that is done: its take is shown; or the shot's next take begins; or, after the last one, the
+ * best of them is shown or the video fails, as the campaign wishes. */
+void takes_judged(struct ledger *l, struct task *decode, const struct gate_verdict *verdict, int64_t wall_ms);
+
+/* After a restart, with the verdicts laid over the graph: the shots that show a take again. Before video_resume. */
+void takes_restore(struct video *v);
+
+/* The decode of a shot's newest take. */
+struct task *takes_newest(const struct video *v, const struct shot *s);
+/* The take that a shot shows, or else the best of those that were judged; NULL: none was. */
+const struct task *takes_best(const struct video *v, const struct shot *s);
+
+/* "shot 3: none of 2 takes passed; the best, take 1: flash 31.2, limit 12" */
+void takes_describe(const struct task *best, char *to, size_t room);
+
+struct take_figures {
+    uint32_t shots;     /* whose first take was judged */
+    uint32_t first_try; /* of them: it passed */
+    uint32_t settled;   /* show a take, or gave up */
+    uint32_t passed;    /* of them: with a take that passed */
+    int64_t retry_ms;   /* of workers' time in takes that are not shown */
+};
+/* Adds a video's figures. */
+void takes_count(const struct video *v, struct take_figures *to);
+
+#endif
