@@ -440,7 +440,7 @@ static bool on_done(struct farm *f, struct worker *w, const struct peer *peer, c
         send_ack(f, peer, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_MISSING_BLOB, list, missing_count);
         return true;
     }
-    if (t->kind == TASK_DECODE && !judging_check(f, outputs, (uint32_t)d->n_outputs, &fault)) {
+    if (t->kind == TASK_DECODE && !t->expected && !judging_check(f, outputs, (uint32_t)d->n_outputs, &fault)) {
         if (report == REPORT_CURRENT && owner == w && !t->attempt_over)
             fail_task(f, w, t, FAILURE_WORKER, fault.text, now_ms);
         send_ack(f, peer, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_OK, NULL, 0);
