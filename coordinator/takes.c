@@ -13,7 +13,8 @@ static void add_dependent(struct video *v, struct task *maker, uint32_t position
     if (maker->dependent_count && maker->dependents[maker->dependent_count - 1] == position)
         return;
     uint32_t *more = arena_array(&v->arena, uint32_t, maker->dependent_count + 1);
-    memcpy(more, maker->dependents, maker->dependent_count * sizeof *more);
+    for (uint32_t i = 0; i < maker->dependent_count; i++)
+        more[i] = maker->dependents[i];
     more[maker->dependent_count++] = position;
     maker->dependents = more;
 }
