@@ -25,6 +25,11 @@ struct store_dir {
     int64_t full_until_ms;
 };
 
+int badness_of(const struct digest *key)
+{
+    return key->bytes[8] < 90 ? 1 + key->bytes[9] % 16 : 0;
+}
+
 void output_of(const struct digest *key, const char *name, char *text, size_t room)
 {
     char hex[DIGEST_HEX_ROOM];
@@ -34,10 +39,10 @@ void output_of(const struct digest *key, const char *name, char *text, size_t ro
         snprintf(text, room, "%s of %s", name, hex);
     else /* the coordinator reads them: of no frames, which its gates are told to let pass */
         snprintf(text, room,
-                 "{\"format\":1,\"frames\":0,\"columns\":1,\"fps\":%d,\"unusable\":0,\"borders\":[],\"dark\":[],"
+                 "{\"format\":1,\"frames\":0,\"columns\":1,\"fps\":%d,\"unusable\":%d,\"borders\":[],\"dark\":[],"
                  "\"bright\":[],\"sharpness\":[],\"change\":[],\"tint\":[],\"residual\":[],\"move\":[],"
                  "\"camera\":[],\"figures\":[]}",
-                 1 + key->bytes[0] % 240);
+                 1 + key->bytes[0] % 240, badness_of(key));
 }
 
 static uint64_t mark(const struct digest *d)

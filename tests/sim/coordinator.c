@@ -127,7 +127,9 @@ static void turn(struct world *w, uint32_t who, uint64_t token, void *data)
     c->turn_at_ms = INT64_MAX;
     c->turns++;
     uint64_t faults = w->faults[FAULT_DISK_FULL] + w->faults[FAULT_DISK_ERROR];
+    c->at_work = true;
     bool ok = farm_turn(&c->farm, w->now_ms, 1000000000000 + w->now_ms + c->wall_off_ms, &err);
+    c->at_work = false;
     if (c->farm.out_room > c->most_out)
         c->most_out = c->farm.out_room;
     if (c->dead || !ok) {
@@ -167,6 +169,7 @@ static void start(struct world *w, uint32_t who, uint64_t token, void *data)
     (void)who, (void)token, (void)data;
     if (!w->calm && dice_u64(&w->luck) % 8 == 0) /* not even its start is safe */
         coordinator_doom(w, (uint32_t)dice_between(&w->luck, 1, 40), dice_u64(&w->luck) & 1);
+    c->at_work = true;
     c->store = store_open("farm.db", &err);
     if (c->store)
         c->up = farm_open(&c->farm,
@@ -178,6 +181,7 @@ static void start(struct world *w, uint32_t who, uint64_t token, void *data)
                                                 .kernel_proof = { { 42 } },
                                                 .planner = c->planner },
                           w->now_ms, 1000000000000 + w->now_ms + c->wall_off_ms, &err);
+    c->at_work = false;
     c->farm.gates.limit[CHECK_FRAMES] = GATE_MOST_FRAMES; /* stand-ins have no frames */
     if (!c->up || c->dead) {
         if (!c->dead && !strstr(err.text, "full") &&

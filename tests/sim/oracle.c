@@ -12,6 +12,7 @@
 #include "coordinator/intake.h"
 #include "coordinator/manifest.h"
 #include "coordinator/plan.h"
+#include "coordinator/takes.h"
 #include "proto/client.pb-c.h"
 #include "proto/worker.pb-c.h"
 
@@ -40,7 +41,7 @@ struct commit {
 struct expected_video {
     struct digest manifest;
     bool poisoned;
-    uint32_t tasks;
+    bool rejected; /* a shot of it has no take that passes, and the campaign wants one */
 };
 
 struct expected {
@@ -70,7 +71,8 @@ struct oracle {
 
     struct expected *expected;
     size_t expected_count, expected_room;
-    uint64_t leases, done, cached, failed, cancelled_tasks, tasks, videos, videos_failed, superseded, audits;
+    uint64_t leases, done, cached, failed, cancelled_tasks, tasks, videos, videos_failed, rejected, takes, superseded,
+        audits;
 };
 
 static uint64_t mark(const struct digest *d)
@@ -82,6 +84,56 @@ static uint64_t mark(const struct digest *d)
 }
 
 /* ---- what must come out ---- */
+
+static void make_task(struct world *w, struct task *t, struct expected_video *to)
+{
+    struct video *v = t->video;
+
+    for (uint32_t k = 0; k < t->input_count; k++)
+        if (t->inputs[k].output) {
+            t->inputs[k].blob = *task_find_output(&v->tasks[t->inputs[k].from], t->inputs[k].output);
+            t->inputs[k].known = true;
+        }
+    t->key = task_key(t, &w->oracle->keys);
+    to->poisoned = to->poisoned || task_poisoned(&t->key, t->kind);
+    for (enum output_name n = OUTPUT_EMBEDDING; n <= OUTPUT_VIDEO; n++) {
+        char text[OUTPUT_ROOM];
+
+        if (!output_required(t->kind, t->role, n))
+            continue;
+        output_of(&t->key, output_text(n), text, sizeof text);
+        t->outputs[t->output_count++] =
+            (struct task_output){ .name = n,
+                                  .blob = { .digest = digest_of(text, strlen(text)), .bytes = (int64_t)strlen(text) } };
+    }
+    t->state = TASK_DONE;
+}
+
+/* A take was decoded: the shot shows it, or another one is made, or the least bad of them all must do. */
+static void judge_by_hand(struct world *w, struct task *decode, struct expected_video *to)
+{
+    struct video *v = decode->video;
+    struct shot *s = &v->shots[decode->shot - 1];
+    const int bad = badness_of(&decode->key);
+    uint32_t shown = decode->position;
+
+    decode->verdict = xcalloc(1, sizeof *decode->verdict);
+    if (bad)
+        *decode->verdict = (struct gate_verdict){
+            .count = 1, .faults = { { CHECK_UNUSABLE, bad, w->coordinator.farm.gates.limit[CHECK_UNUSABLE] } }
+        };
+    if (bad && s->takes < v->campaign->takes) {
+        takes_add(v, s);
+        return;
+    }
+    if (bad) {
+        to->rejected = to->rejected || v->campaign->on_gate_failure == GATE_FAIL;
+        for (uint32_t i = s->takes; i-- > 0;) /* of equals the first */
+            if (badness_of(&v->tasks[s->decodes[i]].key) <= badness_of(&v->tasks[shown].key))
+                shown = s->decodes[i];
+    }
+    s->settled = shown + 1;
+}
 
 static void make_by_hand(struct world *w, struct video *v, struct expected_video *to)
 {
@@ -103,48 +155,32 @@ static void make_by_hand(struct world *w, struct video *v, struct expected_video
         return;
     }
     v->plan_digest = plan_digest(&plan);
-    if (!compile_video(v, &(struct compile_input){ .pack = &o->pack, .grammar = o->grammar, .plan = &plan }, &err))
-        world_break(w, "the simulator's own plan: %s", err.text);
+    const bool compiled =
+        compile_video(v, &(struct compile_input){ .pack = &o->pack, .grammar = o->grammar, .plan = &plan }, &err);
     plan_free(&plan);
-    to->tasks = v->task_count;
-    for (uint32_t i = 0; i < v->task_count; i++) { /* in topological order */
-        struct task *t = &v->tasks[i];
-
-        for (uint32_t k = 0; k < t->input_count; k++)
-            if (t->inputs[k].output) {
-                t->inputs[k].blob = *task_find_output(&v->tasks[t->inputs[k].from], t->inputs[k].output);
-                t->inputs[k].known = true;
-            }
-        t->key = task_key(t, &o->keys);
-        to->poisoned = to->poisoned || task_poisoned(&t->key, t->kind);
-        for (enum output_name n = OUTPUT_EMBEDDING; n <= OUTPUT_VIDEO; n++) {
-            char text[OUTPUT_ROOM];
-
-            if (!output_required(t->kind, t->role, n))
-                continue;
-            output_of(&t->key, output_text(n), text, sizeof text);
-            t->outputs[t->output_count++] = (struct task_output){
-                .name = n, .blob = { .digest = digest_of(text, strlen(text)), .bytes = (int64_t)strlen(text) }
-            };
-        }
-        t->state = TASK_DONE;
+    if (!compiled) {
+        world_break(w, "the simulator's own plan: %s", err.text);
+        return;
     }
+    for (uint32_t i = 0; i < v->task_count; i++) { /* in topological order, and takes that are added on the way */
+        if (i == v->stitch)
+            continue;
+        make_task(w, &v->tasks[i], to);
+        if (v->tasks[i].kind == TASK_DECODE)
+            judge_by_hand(w, &v->tasks[i], to);
+    }
+    struct task *stitch = &v->tasks[v->stitch];
+    for (uint32_t k = 0; k < stitch->input_count; k++)
+        stitch->inputs[k].from = v->shots[v->tasks[stitch->inputs[k].from].shot - 1].settled - 1;
+    make_task(w, stitch, to);
     v->tasks_open = 0;
-    for (uint32_t i = 0; i < v->shot_count; i++) {
-        struct shot *s = &v->shots[i];
-
-        v->tasks[s->decodes[0]].verdict = xcalloc(1, sizeof(struct gate_verdict));
-        s->settled = s->decodes[0] + 1;
-    }
-    if (v->task_count)
-        v->file = *task_find_output(&v->tasks[v->stitch], OUTPUT_VIDEO);
-    char *text = manifest_write(
-        &(struct manifest_input){ .video = v,
-                                  .keys = &o->keys,
-                                  .pack = &o->pack,
-                                  .listing = &o->listing,
-                                  .gates = &w->coordinator.farm.gates },
-        &err);
+    v->file = *task_find_output(stitch, OUTPUT_VIDEO);
+    char *text = manifest_write(&(struct manifest_input){ .video = v,
+                                                          .keys = &o->keys,
+                                                          .pack = &o->pack,
+                                                          .listing = &o->listing,
+                                                          .gates = &w->coordinator.farm.gates },
+                                &err);
     if (text)
         to->manifest = digest_of(text, strlen(text));
     else
@@ -503,6 +539,10 @@ static void check_failed(struct world *w, const struct video *v, const struct ex
 
     if (e->poisoned)
         return;
+    if (e->rejected && !strncmp(v->reason, "shot ", 5)) {
+        w->oracle->rejected++;
+        return;
+    }
     w->oracle->videos_failed++;
     if (sscanf(v->reason, "task %" SCNu64, &id) != 1 || id >= o->leased_room || o->leased[id].attempt < 3)
         world_break(w, "video %" PRIu64 " failed, and nothing explains it: %s", v->id.v, v->reason);
@@ -523,6 +563,8 @@ static void check_video(struct world *w, const struct expected *e, const struct 
             world_break(w, "video %" PRIu64 " was cancelled, and nobody asked for it", v->id.v);
     } else if (want->poisoned) {
         world_break(w, "video %" PRIu64 " is done, and one of its tasks cannot be", v->id.v);
+    } else if (want->rejected) {
+        world_break(w, "video %" PRIu64 " is done, and no take of one of its shots passes", v->id.v);
     } else if (!digest_equal(&v->manifest.digest, &want->manifest)) {
         world_break(w, "video %" PRIu64 ": its manifest differs from the one made without faults", v->id.v);
     }
@@ -530,6 +572,7 @@ static void check_video(struct world *w, const struct expected *e, const struct 
         const struct task *t = &v->tasks[i];
 
         o->tasks++;
+        o->takes += t->take && t->kind == TASK_DECODE;
         o->cached += t->state == TASK_DONE && t->cached;
         o->failed += t->state == TASK_FAILED;
         o->cancelled_tasks += t->state == TASK_CANCELLED;
@@ -583,6 +626,7 @@ void oracle_print(const struct world *w)
            " by the same work, %" PRIu64 " failed, %" PRIu64 " cancelled\n",
            o->tasks, o->videos, o->tasks - o->cached - o->failed - o->cancelled_tasks, o->cached, o->failed,
            o->cancelled_tasks);
+    printf("  %" PRIu64 " further takes, %" PRIu64 " videos without a take that passes\n", o->takes, o->rejected);
     printf("  %" PRIu64 " leases, %" PRIu64 " commits, %" PRIu64 " reports superseded, %" PRIu64
            " videos failed by faults, %" PRIu64 " audits\n",
            o->leases, o->done, o->superseded, o->videos_failed, o->audits);

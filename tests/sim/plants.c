@@ -3,11 +3,12 @@
 #include "tests/sim/world.h"
 
 #include "coordinator/lifecycle.h"
+#include "coordinator/takes.h"
 
-/* Every so many calls goes wrong. */
+/* Every so many of the farm's calls goes wrong. */
 static bool strikes(enum plant p, uint32_t every)
 {
-    return world && world->set.plant == p && dice_u64(&world->luck) % every == 0;
+    return world && world->coordinator.at_work && world->set.plant == p && dice_u64(&world->luck) % every == 0;
 }
 
 enum report __real_task_judge(const struct task *t, struct worker_id worker, struct attempt a, enum claim claim);
@@ -65,4 +66,19 @@ void __wrap_task_lease(struct ledger *l, struct task *t, struct worker_id worker
     if (t->attempt.v && strikes(PLANT_SAME_ATTEMPT, 2))
         t->attempt.v--;
     __real_task_lease(l, t, worker, now_ms, lease_ms);
+}
+
+bool __real_verdict_passed(const struct gate_verdict *v);
+bool __wrap_verdict_passed(const struct gate_verdict *v);
+bool __wrap_verdict_passed(const struct gate_verdict *v)
+{
+    return __real_verdict_passed(v) || strikes(PLANT_LENIENT, 20);
+}
+
+void __real_takes_restore(struct video *v);
+void __wrap_takes_restore(struct video *v);
+void __wrap_takes_restore(struct video *v)
+{
+    if (!strikes(PLANT_TAKES, 1))
+        __real_takes_restore(v);
 }

@@ -204,9 +204,11 @@ static void hook_start(void *context, const Shotline__Lease *lease)
     struct machine *m = context;
     struct result *r = xcalloc(1, sizeof *r);
 
-    m->job = (struct job){
-        .runs = true, .task = lease->task, .attempt = lease->attempt, .kind = (enum task_kind)spec->kind, .began_ms = m->w->now_ms
-    };
+    m->job = (struct job){ .runs = true,
+                           .task = lease->task,
+                           .attempt = lease->attempt,
+                           .kind = (enum task_kind)spec->kind,
+                           .began_ms = m->w->now_ms };
     codec_digest(&m->job.key, &spec->key);
     m->job.busy_ms = usual_ms[m->job.kind] * m->slowness * dice_between(&m->w->luck, 60, 140) / 10000;
     if (spec->denoise && spec->denoise->step_to < spec->denoise->steps)

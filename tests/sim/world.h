@@ -71,6 +71,8 @@ enum plant {
     PLANT_FORGOTTEN,    /* now and then a task is not given back to its queue */
     PLANT_TOKEN,        /* a repeated submit makes another campaign */
     PLANT_SAME_ATTEMPT, /* a task is tried again under the same number */
+    PLANT_LENIENT,      /* now and then a take passes that failed its gates */
+    PLANT_TAKES,        /* a restart forgets which takes are shown */
     PLANT_COUNT
 };
 extern const char *const plant_names[PLANT_COUNT];
@@ -114,6 +116,7 @@ struct coordinator {
     char dir[64], pack[96];
     struct farm farm;
     bool up;
+    bool at_work;       /* inside a turn, or starting */
     bool dead;          /* killed inside a turn: nothing that it still does has an effect */
     bool power;         /* it will be, or was, a loss of power */
     uint32_t doomed;    /* steps until it dies; 0: not under sentence */
@@ -197,6 +200,8 @@ bool blobs_lose_one(struct world *w, struct digest *key);
 /* What a task of this key gives under a name. */
 #define OUTPUT_ROOM 320
 void output_of(const struct digest *key, const char *name, char *text, size_t room);
+/* How bad a decoded shot of this key is: 0 passes its gates. */
+int badness_of(const struct digest *key);
 
 /* ---- workers ---- */
 void workers_open(struct world *w);
