@@ -73,6 +73,7 @@ static void make_campaign(struct world *w, struct order *o, uint32_t number, uin
     c.token = (ProtobufCBinaryData){ sizeof o->token, o->token };
     c.has_priority = 1;
     c.priority = (int32_t)dice_between(&w->content, -2, 2);
+    c.has_takes = c.has_on_gate_failure = 1;
     c.takes = (uint32_t)dice_between(&w->content, 1, dice_u64(&w->content) & 1 ? 2 : TAKES_MOST);
     c.on_gate_failure = (Shotline__GatePolicy)dice_between(&w->content, GATE_KEEP, GATE_FAIL);
     c.n_videos = videos;
