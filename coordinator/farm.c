@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MESSAGES_PER_TURN 256 /* of each conversation: the commit is shared by all of them, and nobody waits long */
+#define MESSAGES_PER_TURN 1024 /* of each conversation: they share a commit, and nobody waits long */
 
 /* Keys whose results are all still here. */
 static uint32_t find_result(void *context, const struct digest *key, struct task_output *outputs)
@@ -132,6 +132,16 @@ static void send_all(struct farm *f)
     f->out_count = 0;
 }
 
+/* Blobs that nothing in the store names any more. */
+static void remove_garbage(struct farm *f)
+{
+    for (size_t i = 0; i < f->ledger.garbage_count; i++)
+        if (!ledger_keeps_blob(&f->ledger, &f->ledger.garbage[i]) &&
+            !digest_equal(&f->listing_blob.digest, &f->ledger.garbage[i]))
+            store_dir_remove(f->blobs, &f->ledger.garbage[i]);
+    f->ledger.garbage_count = 0;
+}
+
 bool farm_turn(struct farm *f, int64_t now_ms, int64_t wall_ms, struct error *err)
 {
     bool ok;
@@ -151,11 +161,7 @@ bool farm_turn(struct farm *f, int64_t now_ms, int64_t wall_ms, struct error *er
     if (!admission_save(f, err) || !store_save(f->store, &f->ledger, &f->fleet, err))
         return false;
     send_all(f);
-    for (size_t i = 0; i < f->ledger.garbage_count; i++)
-        if (!ledger_keeps_blob(&f->ledger, &f->ledger.garbage[i]) &&
-            !digest_equal(&f->listing_blob.digest, &f->ledger.garbage[i]))
-            store_dir_remove(f->blobs, &f->ledger.garbage[i]);
-    f->ledger.garbage_count = 0;
+    remove_garbage(f);
     if (f->journal)
         journal_flush(f->journal);
     return artifacts_forget(f, err);
@@ -163,16 +169,7 @@ bool farm_turn(struct farm *f, int64_t now_ms, int64_t wall_ms, struct error *er
 
 int64_t farm_deadline_ms(const struct farm *f)
 {
-    int64_t at = f->again ? 0 : fleet_next_deadline_ms(&f->fleet);
+    int64_t at = f->again ? 0 : f->look_over_at_ms;
 
-    if (f->ledger.complete && f->manifests_at_ms < at)
-        at = f->manifests_at_ms;
-    for (size_t i = 0; i < f->fleet.count; i++)
-        for (uint32_t k = 0; k < f->fleet.workers[i]->running_count; k++) {
-            const struct task *t = ledger_task(&f->ledger, f->fleet.workers[i]->running[k]);
-
-            if (t && t->state == TASK_RUNNING && t->lease_until_ms < at)
-                at = t->lease_until_ms;
-        }
-    return at;
+    return f->ledger.complete && f->manifests_at_ms < at ? f->manifests_at_ms : at;
 }

@@ -70,8 +70,10 @@ struct farm {
     size_t keys_changed_count;
     struct plan_wait plan_waits[FARM_MAX_WAITING_PLANS];
     uint64_t last_plan_job, sequence;
+    uint32_t plans_ordered;  /* of videos, with the planner now */
     int64_t wall_ms;         /* of this turn, for records */
     int64_t manifests_at_ms; /* not before: there was no room for the last one */
+    int64_t look_over_at_ms; /* until then nobody can be found silent and no lease over */
     bool again;              /* messages are left: the next turn should follow at once */
     uint32_t checkpoint_ms;  /* how often a long denoising saves its state; 0: never */
 };

@@ -116,13 +116,13 @@ struct worker *fleet_hello(struct fleet *f, const struct worker_hello *h, int64_
         if (!w)
             return NULL;
         take_id(f, w, (struct worker_id){ ++f->last_id });
-        w->dirty = true;
+        w->dirty = f->dirty = true;
     }
     if (*restarted) { /* its next task of each kind loads the models again */
         memset(w->measures, 0, sizeof w->measures);
         w->draining = false;
+        w->dirty = f->dirty = true;
     }
-    w->dirty = w->dirty || *restarted;
     str_copy(w->name, sizeof w->name, h->name);
     str_copy(w->device, sizeof w->device, h->device);
     memcpy(w->boot_id, h->boot_id, sizeof w->boot_id);
@@ -192,27 +192,9 @@ void worker_gone(struct worker *w)
     w->running_count = 0;
 }
 
-static int64_t silent_at_ms(const struct fleet *f, const struct worker *w)
+int64_t worker_silent_at_ms(const struct fleet *f, const struct worker *w)
 {
-    return w->heard_ms + FLEET_MISSED_HEARTBEATS * f->heartbeat_ms;
-}
-
-struct worker *fleet_silent(const struct fleet *f, int64_t now_ms)
-{
-    for (size_t i = 0; i < f->count; i++)
-        if (f->workers[i]->alive && now_ms >= silent_at_ms(f, f->workers[i]))
-            return f->workers[i];
-    return NULL;
-}
-
-int64_t fleet_next_deadline_ms(const struct fleet *f)
-{
-    int64_t next = INT64_MAX;
-
-    for (size_t i = 0; i < f->count; i++)
-        if (f->workers[i]->alive && silent_at_ms(f, f->workers[i]) < next)
-            next = silent_at_ms(f, f->workers[i]);
-    return next;
+    return w->alive ? w->heard_ms + FLEET_MISSED_HEARTBEATS * f->heartbeat_ms : INT64_MAX;
 }
 
 void worker_start(struct worker *w, struct task_id t)

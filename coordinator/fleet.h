@@ -31,7 +31,7 @@ struct worker {
     bool alive;
     bool left;        /* said goodbye: not expected back */
     bool draining;    /* told to leave: gets nothing more */
-    bool dirty;       /* name or boot id must be saved */
+    bool dirty;       /* name or boot id must be saved; the fleet's flag says so too */
     int64_t heard_ms; /* when it last said anything */
     uint32_t credit;  /* attempts that it asked for and did not get yet */
     struct task_id running[WORKER_MAX_RUNNING];
@@ -53,6 +53,7 @@ struct fleet {
     int64_t opened_ms; /* when the coordinator started: workers known from before may still be on their way back */
     struct worker **workers;
     size_t count, room;
+    bool dirty; /* some worker is */
     uint64_t last_id;
     struct index by_id, by_address; /* the latter by a hash: an address is compared whole */
 };
@@ -87,10 +88,8 @@ bool worker_counted_on(const struct fleet *f, const struct worker *w, int64_t no
 
 void worker_heard(struct worker *w, int64_t now_ms);
 void worker_gone(struct worker *w); /* said goodbye, or was given up */
-/* One that has been silent for three heartbeats, NULL when there is none. The caller gives its tasks back and calls
- * worker_gone. */
-struct worker *fleet_silent(const struct fleet *f, int64_t now_ms);
-int64_t fleet_next_deadline_ms(const struct fleet *f); /* INT64_MAX: none */
+/* When it will have been silent for three heartbeats, and so is lost; INT64_MAX for one that is not alive. */
+int64_t worker_silent_at_ms(const struct fleet *f, const struct worker *w);
 
 void worker_start(struct worker *w, struct task_id t);
 bool worker_runs(const struct worker *w, struct task_id t);

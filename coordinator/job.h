@@ -231,7 +231,7 @@ struct task {
     char *trouble;        /* owned: what the last failed attempt said */
 
     struct gate_verdict *verdict; /* owned: of a decode, how its take was judged; NULL: not yet */
-    bool unjudged;           /* in the ledger's list */
+    bool unjudged;                /* in the ledger's list */
     struct task *next_unjudged;
 };
 
@@ -244,11 +244,11 @@ struct shot {
     uint32_t ranges; /* denoise tasks that end it */
     int steps;       /* denoising steps of one latent frame */
     const char *prompt;
-    const char *camera; /* the planned move, as the plan names it */
-    uint32_t size;      /* tasks of one take; its decode is the last of them */
-    uint32_t takes;     /* begun so far */
+    const char *camera;           /* the planned move, as the plan names it */
+    uint32_t size;                /* tasks of one take; its decode is the last of them */
+    uint32_t takes;               /* begun so far */
     uint32_t decodes[TAKES_MOST]; /* position of each take's decode */
-    uint32_t settled; /* position + 1 of the decode that the video shows; 0: no take was accepted yet */
+    uint32_t settled;             /* position + 1 of the decode that the video shows; 0: no take was accepted yet */
 };
 
 struct cast_member {
@@ -269,9 +269,8 @@ struct video {
     uint64_t seed;
 
     enum work_state state;
-    char reason[512];  /* why it failed */
-    char *plan_text;   /* owned, in the form that plan_write gives; NULL while planning */
-    bool planner_busy; /* asked the planner (in memory only) */
+    char reason[512]; /* why it failed */
+    char *plan_text;  /* owned, in the form that plan_write gives; NULL while planning */
     struct digest plan_digest;
     struct arena arena;  /* of the task graph */
     struct digest graph; /* digest of the compiled graph: tells whether a stored one is still the same */
@@ -312,7 +311,7 @@ struct campaign {
     uint32_t cast_count;
     struct video *videos;
     uint32_t video_count;
-    uint32_t unplanned; /* no video before this one is still to be planned */
+    uint32_t unplanned; /* every video before this one has its plan, has failed, or is with the planner */
     void *request;      /* owned: the bytes that the client sent, for the store */
     size_t request_bytes;
     struct digest pack;

@@ -37,8 +37,10 @@ static void judge(struct farm *f, struct task *t, const struct gate_scores *s)
     struct gate_verdict verdict;
     char text[400];
 
-    gates_judge(&verdict, s, &(struct gate_plan){ .frames = 4 * (shot->latent_frames - 1) + 1, .camera = shot->camera },
-                &f->gates);
+    gates_judge(
+        &verdict, s,
+        &(struct gate_plan){ .frames = f->pack.strides.time * (shot->latent_frames - 1) + 1, .camera = shot->camera },
+        &f->gates);
     if (!verdict_passed(&verdict)) {
         verdict_text(&verdict, text, sizeof text);
         log_warn("take.failed",

@@ -82,7 +82,6 @@ static void start(struct farm *f, struct video *v, char *plan)
 {
     struct error fault;
 
-    v->planner_busy = false;
     v->plan_text = plan;
     if (!planning_compile(f, v, &fault)) {
         log_warn("video.failed", "video=%" PRIu64 " reason=\"%s\"", v->id.v, fault.text);
@@ -94,36 +93,32 @@ static void start(struct farm *f, struct video *v, char *plan)
     video_start(&f->ledger, v);
 }
 
+/* False: the planner has enough to do for now. */
+static bool plan_video(struct farm *f, struct video *v)
+{
+    if (v->state != WORK_PLANNING) /* planned before a restart, or cancelled */
+        return true;
+    char *plan = v->given_plan ? xstrdup(v->given_plan) : planning_find(f, v);
+    if (plan) {
+        start(f, v, plan);
+    } else if (!f->planner) {
+        video_fail(&f->ledger, v, f->wall_ms, "this farm has no planner");
+    } else {
+        if (f->plans_ordered >= ORDERS_AT_ONCE)
+            return false;
+        ask(f, v, v->id.v);
+        f->plans_ordered++;
+    }
+    return true;
+}
+
 void planning_tick(struct farm *f)
 {
-    uint32_t asked = 0;
+    for (size_t i = 0; i < f->ledger.campaign_count; i++) {
+        struct campaign *c = f->ledger.campaigns[i];
 
-    for (size_t c = 0; c < f->ledger.campaign_count; c++) {
-        struct campaign *campaign = f->ledger.campaigns[c];
-        uint32_t *first = &campaign->unplanned;
-
-        while (*first < campaign->video_count && campaign->videos[*first].state != WORK_PLANNING)
-            ++*first;
-        for (uint32_t i = *first; !work_ended(campaign->state) && i < campaign->video_count; i++) {
-            struct video *v = &campaign->videos[i];
-
-            if (v->state != WORK_PLANNING || v->planner_busy) {
-                asked += v->planner_busy;
-                continue;
-            }
-            if (!v->given_plan && asked >= ORDERS_AT_ONCE)
-                continue;
-            char *plan = v->given_plan ? xstrdup(v->given_plan) : planning_find(f, v);
-            if (plan) {
-                start(f, v, plan);
-            } else if (!f->planner) {
-                video_fail(&f->ledger, v, f->wall_ms, "this farm has no planner");
-            } else {
-                ask(f, v, v->id.v);
-                v->planner_busy = true;
-                asked++;
-            }
-        }
+        while (!work_ended(c->state) && c->unplanned < c->video_count && plan_video(f, &c->videos[c->unplanned]))
+            c->unplanned++;
     }
 }
 
@@ -142,7 +137,6 @@ static void take_for_video(struct farm *f, struct video *v, struct plan_answer *
         start(f, v, a->plan);
         a->plan = NULL;
     } else {
-        v->planner_busy = false;
         video_fail(&f->ledger, v, f->wall_ms, "plan: %s", a->why.text);
     }
 }
@@ -155,6 +149,7 @@ bool planning_drain(struct farm *f, struct error *err)
     while (ok && f->planner && planner_thread_take(f->planner, &a)) {
         struct video *v = a.job & CLIENT_JOB ? NULL : video_of_job(f, a.job);
 
+        f->plans_ordered -= !(a.job & CLIENT_JOB);
         ok = !a.plan || store_put_plan(f->store, &a.key, a.plan, err);
         if (ok && a.job & CLIENT_JOB)
             client_api_planned(f, a.job, a.plan, &a.why);

@@ -425,7 +425,10 @@ static bool on_done(struct farm *f, struct worker *w, const struct peer *peer, c
         send_ack(f, peer, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_OK, NULL, 0);
         return true;
     }
-    if (!read_outputs(f, t, d, outputs, missing, &missing_count, &fault)) {
+    bool sound = read_outputs(f, t, d, outputs, missing, &missing_count, &fault);
+    if (sound && !missing_count && t->kind == TASK_DECODE && !t->expected)
+        sound = judging_check(f, outputs, (uint32_t)d->n_outputs, &fault);
+    if (!sound) {
         if (report == REPORT_CURRENT && owner == w && !t->attempt_over)
             fail_task(f, w, t, FAILURE_WORKER, fault.text, now_ms);
         send_ack(f, peer, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_OK, NULL, 0);
@@ -438,12 +441,6 @@ static bool on_done(struct farm *f, struct worker *w, const struct peer *peer, c
             list[i] = codec_bytes(&missing[i]);
         task_renew(t, w->id, attempt, now_ms, f->fleet.lease_ms);
         send_ack(f, peer, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_MISSING_BLOB, list, missing_count);
-        return true;
-    }
-    if (t->kind == TASK_DECODE && !t->expected && !judging_check(f, outputs, (uint32_t)d->n_outputs, &fault)) {
-        if (report == REPORT_CURRENT && owner == w && !t->attempt_over)
-            fail_task(f, w, t, FAILURE_WORKER, fault.text, now_ms);
-        send_ack(f, peer, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_OK, NULL, 0);
         return true;
     }
     int64_t busy_ms = d->busy_ms > (uint64_t)MAX_BUSY_MS ? MAX_BUSY_MS : (int64_t)d->busy_ms;
@@ -586,32 +583,59 @@ uint32_t worker_api_give_up(struct farm *f, const struct curve_key *key, const c
     return leases;
 }
 
-void worker_api_tick(struct farm *f, int64_t now_ms)
+/* Ends the leases of a worker that are over. When the next one will be: INT64_MAX for none. */
+static int64_t end_leases(struct farm *f, struct worker *w, int64_t now_ms)
 {
-    struct worker *w;
+    int64_t next_ms = INT64_MAX;
 
-    /* Nobody is silent as long as messages wait to be read. */
-    while (!f->again && (w = fleet_silent(&f->fleet, now_ms))) {
-        log_warn("worker.lost", "worker=%" PRIu64 " name=\"%s\" silent_ms=%" PRId64, w->id.v, w->name,
-                 now_ms - w->heard_ms);
-        lose_tasks(f, w);
-        worker_gone(w);
-    }
-    for (size_t i = 0; i < f->fleet.count; i++) {
-        w = f->fleet.workers[i];
-        for (uint32_t k = w->running_count; k-- > 0;) {
-            struct task *t = ledger_task(&f->ledger, w->running[k]);
+    for (uint32_t k = w->running_count; k-- > 0;) {
+        struct task *t = ledger_task(&f->ledger, w->running[k]);
 
-            if (!t || f->again || !task_lease_over(t, now_ms))
-                continue;
+        if (t && task_lease_over(t, now_ms)) {
             log_warn("task.expired", "task=%" PRIu64 " attempt=%" PRIu32 " worker=%" PRIu64, t->id.v, t->attempt.v,
                      w->id.v);
             worker_stop(w, t->id);
             if (w->alive)
                 send_cancel(f, w, t->id.v, t->attempt.v);
             task_lost(&f->ledger, t, f->wall_ms);
+        } else if (t && t->state == TASK_RUNNING && t->lease_until_ms < next_ms) {
+            next_ms = t->lease_until_ms;
         }
     }
+    return next_ms;
+}
+
+/* Who has fallen silent, and which leases are over. What begins later ends later than the time at which this is done
+ * again, so that no turn between has to look at all workers. */
+static void look_over(struct farm *f, int64_t now_ms)
+{
+    int64_t lease_ms = f->fleet.lease_ms, silence_ms = FLEET_MISSED_HEARTBEATS * f->fleet.heartbeat_ms;
+    int64_t next_ms = now_ms + (lease_ms < silence_ms ? lease_ms : silence_ms);
+
+    for (size_t i = 0; i < f->fleet.count; i++) {
+        struct worker *w = f->fleet.workers[i];
+
+        if (now_ms >= worker_silent_at_ms(&f->fleet, w)) {
+            log_warn("worker.lost", "worker=%" PRIu64 " name=\"%s\" silent_ms=%" PRId64, w->id.v, w->name,
+                     now_ms - w->heard_ms);
+            lose_tasks(f, w);
+            worker_gone(w);
+        }
+        int64_t lease_until_ms = end_leases(f, w, now_ms), silent_at_ms = worker_silent_at_ms(&f->fleet, w);
+
+        next_ms = lease_until_ms < next_ms ? lease_until_ms : next_ms;
+        next_ms = silent_at_ms < next_ms ? silent_at_ms : next_ms;
+    }
+    f->look_over_at_ms = next_ms;
+}
+
+void worker_api_tick(struct farm *f, int64_t now_ms)
+{
+    struct worker *w;
+
+    /* Nobody is silent as long as messages wait to be read. */
+    if (!f->again && now_ms >= f->look_over_at_ms)
+        look_over(f, now_ms);
     for (size_t i = 0; i < f->ledger.stopped_count; i++) {
         const struct stopped_attempt *s = &f->ledger.stopped[i];
 
