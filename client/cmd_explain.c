@@ -48,6 +48,8 @@ static json_t *task_json(const Shotline__ExplainedTask *t)
         json_object_set_new(o, "worker", json_string(t->worker));
     if (t->trouble)
         json_object_set_new(o, "trouble", json_string(t->trouble));
+    if (t->has_profile && t->profile == SHOTLINE__PROFILE__PROFILE_LEAN)
+        json_object_set_new(o, "profile", json_string("lean"));
     if (t->has_step)
         json_object_set_new(o, "step", json_integer(t->step));
     if (t->has_steps)
@@ -105,6 +107,8 @@ static void put_task(const Shotline__ExplainedTask *t, struct str *to)
     put_names("needs", t->needs, t->n_needs, to);
     put_names("feeds", t->feeds, t->n_feeds, to);
     put_tries(t, to);
+    if (t->has_profile && t->profile == SHOTLINE__PROFILE__PROFILE_LEAN)
+        str_append(to, "  memory lean: it ran out of it, so its weights are brought to the device layer by layer\n");
 }
 
 /* ---- videos ---- */

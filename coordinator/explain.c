@@ -171,7 +171,10 @@ void explanation_next(const struct explanation *e, const struct task *t, int64_t
                  left_s, e->set_aside);
         break;
     case REASON_TOO_SMALL:
-        snprintf(to, room, "It starts on a worker with more than %" PRId64 " MiB of device memory, else it fails soon.",
+        snprintf(to, room,
+                 "It starts on a worker with more than %" PRId64
+                 " MiB of device memory, where even the lean profile ran out of it; "
+                 "else it fails soon.",
                  t->too_small_bytes >> 20);
         break;
     case REASON_FAILED_ON_THEM:

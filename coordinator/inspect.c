@@ -179,6 +179,8 @@ static void tell_tries(const struct farm *f, const struct task *t, Shotline__Exp
         m->failed_on[m->n_failed_on++] = name ? name : arena_printf(arena, "worker %" PRIu64, t->failed_on[i].v);
     }
     m->trouble = t->trouble;
+    m->has_profile = t->profile != PROFILE_USUAL;
+    m->profile = (Shotline__Profile)t->profile;
 }
 
 static Shotline__ExplainedTask *explained_task(const struct farm *f, const struct task *t, int64_t now_ms,

@@ -40,6 +40,11 @@ const char *work_state_name(enum work_state s)
     return NAME_OF(names, s);
 }
 
+const char *profile_name(enum profile p)
+{
+    return p == PROFILE_LEAN ? "lean" : "usual";
+}
+
 const char *failure_name(enum failure f)
 {
     static const char *const names[] = { [FAILURE_MEMORY] = "memory",

@@ -35,6 +35,7 @@ enum task_kind { TASK_TEXT = 1, TASK_CAST, TASK_DENOISE, TASK_DECODE, TASK_STITC
 enum task_role { ROLE_NONE, ROLE_WHOLE, ROLE_ANCHOR, ROLE_RANGE };
 enum task_state { TASK_WAITING = 1, TASK_READY, TASK_RUNNING, TASK_DONE, TASK_FAILED, TASK_CANCELLED };
 enum work_state { WORK_PLANNING = 1, WORK_WAITING, WORK_RUNNING, WORK_DONE, WORK_FAILED, WORK_CANCELLED };
+enum profile { PROFILE_USUAL, PROFILE_LEAN }; /* how a task uses device memory: its bytes do not depend on it */
 enum failure { FAILURE_MEMORY = 1, FAILURE_INPUT, FAILURE_WORKER, FAILURE_CANCELLED };
 
 /* Why a task is not done yet, or how it ended; explain.h finds it and says it in words. Reasons of failed tasks are
@@ -95,6 +96,7 @@ bool task_role_from_text(enum task_role *r, const char *text);
 bool input_slot_from_text(enum input_slot *s, const char *text);
 const char *task_state_name(enum task_state s);
 const char *work_state_name(enum work_state s);
+const char *profile_name(enum profile p);
 const char *failure_name(enum failure f);
 const char *task_reason_name(enum task_reason r); /* "waits for inputs" */
 const char *output_text(enum output_name n);      /* as on the wire: "latents" */
@@ -214,7 +216,8 @@ struct task {
     struct worker_id failed_on[TASK_MAX_FAILED_ON]; /* distinct workers that reported a failure of their own */
     uint32_t failed_count;
     uint32_t errors;         /* of those failures: not for want of memory */
-    int64_t too_small_bytes; /* device memory that was not enough: 0 unknown */
+    enum profile profile;    /* of its next attempt, or of the one that runs */
+    int64_t too_small_bytes; /* device memory that was not enough in this profile: 0 unknown */
     int64_t busy_ms;
     uint32_t timeouts;      /* attempts that took too long */
     struct worker_id avoid; /* whose attempt did last: others are asked first; in memory only */

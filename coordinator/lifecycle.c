@@ -580,6 +580,32 @@ bool task_failed_on(const struct task *t, struct worker_id worker)
     return false;
 }
 
+static void note_failed_on(struct task *t, struct worker_id worker)
+{
+    if (!task_failed_on(t, worker) && t->failed_count < TASK_MAX_FAILED_ON)
+        t->failed_on[t->failed_count++] = worker;
+}
+
+/* Out of memory. First the lean profile, there or elsewhere; then ever larger devices, which ends when nobody has one
+ * (task_unplaceable). A profile is never tried again on a device no larger than one where it failed. */
+static void task_short_of_memory(struct task *t, const struct task_failure *f)
+{
+    char where[64];
+
+    snprintf(where, sizeof where, "%s profile, device of %" PRId64 " MiB: ", profile_name(t->profile),
+             f->device_bytes >> 20);
+    t->trouble = xmalloc(strlen(where) + strlen(f->reason) + 1);
+    strcpy(t->trouble, where);
+    strcat(t->trouble, f->reason);
+    if (t->profile == PROFILE_USUAL) {
+        t->profile = PROFILE_LEAN;
+        return;
+    }
+    if (f->device_bytes > t->too_small_bytes)
+        t->too_small_bytes = f->device_bytes;
+    note_failed_on(t, f->worker);
+}
+
 void task_failed(struct ledger *l, struct task *t, const struct task_failure *f, int64_t wall_ms)
 {
     uint32_t able = f->able_workers ? f->able_workers : 1, most = f->failure == FAILURE_INPUT ? 2 : 3;
@@ -594,13 +620,13 @@ void task_failed(struct ledger *l, struct task *t, const struct task_failure *f,
         return;
     }
     free(t->trouble);
-    t->trouble = xstrdup(f->reason);
-    if (!task_failed_on(t, f->worker) && t->failed_count < TASK_MAX_FAILED_ON)
-        t->failed_on[t->failed_count++] = f->worker;
-    /* Out of memory: the next one must have more of it; that ends when nobody has (task_unplaceable). */
-    if (f->failure == FAILURE_MEMORY && f->device_bytes > t->too_small_bytes)
-        t->too_small_bytes = f->device_bytes;
-    t->errors += f->failure != FAILURE_MEMORY;
+    if (f->failure == FAILURE_MEMORY) {
+        task_short_of_memory(t, f);
+    } else {
+        t->trouble = xstrdup(f->reason);
+        t->errors++;
+        note_failed_on(t, f->worker);
+    }
     if (t->errors >= limit || t->failed_count == TASK_MAX_FAILED_ON) {
         if (f->failure == FAILURE_INPUT) {
             task_fail_video(l, t, wall_ms, REASON_BAD_INPUT, task_reason_name(REASON_BAD_INPUT));

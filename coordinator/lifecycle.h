@@ -86,7 +86,8 @@ struct task_failure {
     uint32_t able_workers; /* that are counted on, this one included */
 };
 /* A task error is tried on min(3, able workers) distinct workers, bad input on min(2, able workers): one machine that
- * reads rubbish must not fail a shot. */
+ * reads rubbish must not fail a shot. Out of device memory is no task error: the next attempt is lean, anywhere; the
+ * one after a lean one that failed for memory, on a larger device. */
 void task_failed(struct ledger *l, struct task *t, const struct task_failure *f, int64_t wall_ms);
 bool task_failed_on(const struct task *t, struct worker_id worker);
 /* Nobody that is counted on may take it, since it failed on all of them. */

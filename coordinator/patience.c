@@ -11,6 +11,8 @@ void patience_begin(struct task *t, const struct worker *w)
     bool measured = w->measures[t->kind] > 0;
 
     t->expected_ms = measured ? (int64_t)(task_attempt_work(t) * worker_own_ms_per_unit(w, t->kind)) : 0;
+    if (t->profile == PROFILE_LEAN)
+        t->expected_ms *= PATIENCE_LEAN;
     t->stepped_ms = t->first_step_ms = t->dispatched_ms;
     t->first_step = 0;
 }

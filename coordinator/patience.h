@@ -12,6 +12,7 @@
 #define PATIENCE_FLOOR_MS      60000                     /* never less */
 #define PATIENCE_UNMEASURED_MS (INT64_C(30) * 60 * 1000) /* while nothing is known of this worker and kind */
 #define PATIENCE_TIMES         4                         /* the expected time */
+#define PATIENCE_LEAN          4                         /* times more for the lean profile */
 #define PATIENCE_STEPS         10                        /* times the expected step */
 
 enum overdue { OVERDUE_NOT, OVERDUE_STALLED, OVERDUE_LATE };

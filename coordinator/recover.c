@@ -52,6 +52,7 @@ static bool on_task(void *context, const struct stored_task *row, struct error *
     t->losses = row->losses;
     t->failed_count = row->failed_count;
     memcpy(t->failed_on, row->failed_on, sizeof t->failed_on);
+    t->profile = row->profile;
     t->too_small_bytes = row->too_small_bytes;
     t->trouble = row->trouble ? xstrdup(row->trouble) : NULL;
     t->cached = row->cached;

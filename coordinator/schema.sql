@@ -1,4 +1,4 @@
--- The coordinator's store, version 4. Embedded by CMake; applied to an empty file. States and kinds are the numbers of coordinator/job.h.
+-- The coordinator's store, version 5. Embedded by CMake; applied to an empty file. States and kinds are the numbers of coordinator/job.h.
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 
 -- request: the Campaign message as the client sent it. The ledger is rebuilt from it.
@@ -60,6 +60,7 @@ CREATE TABLE tasks (
   checkpoint_step INTEGER NOT NULL DEFAULT 0,
   take INTEGER NOT NULL DEFAULT 0,
   verdict TEXT,
+  profile INTEGER NOT NULL DEFAULT 0,
   UNIQUE (video, position)
 );
 

@@ -153,6 +153,8 @@ Shotline__TaskSpec *task_spec(const struct task *t, const struct digest *pack, s
     m->key = codec_bytes(&t->key);
     m->pack = codec_bytes(pack);
     m->numerics = SHOTLINE__NUMERICS__NUMERICS_EXACT;
+    m->has_profile = t->profile != PROFILE_USUAL;
+    m->profile = (Shotline__Profile)t->profile;
     switch (t->kind) {
     case TASK_TEXT:
         m->text = text_spec(t, arena);

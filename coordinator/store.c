@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define STORE_APPLICATION 0x53484f54 /* "SHOT" */
-#define STORE_VERSION     4
+#define STORE_VERSION     5
 
 /* What brings a file of version N to N + 1. New columns stand last in their table, as in schema.sql. */
 static const char *const upgrades[STORE_VERSION] = {
@@ -29,6 +29,7 @@ static const char *const upgrades[STORE_VERSION] = {
           " created_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL, heir BLOB) WITHOUT ROWID",
     [3] = "ALTER TABLE tasks ADD COLUMN take INTEGER NOT NULL DEFAULT 0;"
           "ALTER TABLE tasks ADD COLUMN verdict TEXT",
+    [4] = "ALTER TABLE tasks ADD COLUMN profile INTEGER NOT NULL DEFAULT 0",
 };
 
 enum statement {
@@ -72,7 +73,7 @@ static const char *const statement_text[STATEMENTS] = {
         " reason = excluded.reason, plan = excluded.plan, graph = excluded.graph, manifest = excluded.manifest,"
         " manifest_bytes = excluded.manifest_bytes, file = excluded.file, file_bytes = excluded.file_bytes",
     [SAVE_TASK] =
-        "INSERT OR REPLACE INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [DROP_TASKS] = "DELETE FROM tasks WHERE video = ?",
     [SAVE_WORKER] = "INSERT OR REPLACE INTO workers VALUES (?, ?, ?, ?)",
     [DROP_CAMPAIGN] = "DELETE FROM campaigns WHERE id = ?",
@@ -87,7 +88,7 @@ static const char *const statement_text[STATEMENTS] = {
                    "= ? ORDER BY number",
     [EACH_TASK] = "SELECT id, position, key, state, attempt, worker, losses, failed_on, too_small_bytes, trouble, "
                   "cached, busy_ms, reason, errors, timeouts, checkpoint, checkpoint_bytes, checkpoint_step, shot, "
-                  "take, verdict FROM "
+                  "take, verdict, profile FROM "
                   "tasks"
                   " WHERE video = ? ORDER BY position",
     [EACH_WORKER] = "SELECT * FROM workers ORDER BY id",
@@ -392,6 +393,7 @@ static bool save_task(struct store *s, const struct task *t, struct error *err)
     bind_int(&b, t->checkpoint_step);
     bind_int(&b, t->take);
     bind_text(&b, verdict_text);
+    bind_int(&b, t->profile);
     bool ok = run(s, b, "save a task", err);
     free(verdict_text);
     json_decref(verdict);
@@ -660,6 +662,7 @@ bool store_each_task(struct store *s, struct video_id video, store_task_row *row
             .checkpoint_step = (uint32_t)sqlite3_column_int(b.q, 17),
             .shot = (uint32_t)sqlite3_column_int64(b.q, 18),
             .take = (uint32_t)sqlite3_column_int64(b.q, 19),
+            .profile = sqlite3_column_int(b.q, 21) == PROFILE_LEAN ? PROFILE_LEAN : PROFILE_USUAL,
         };
         const char *verdict = (const char *)sqlite3_column_text(b.q, 20);
         if (!read_bytes(b.q, 15, t.checkpoint.digest.bytes, DIGEST_BYTES))

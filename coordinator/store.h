@@ -74,6 +74,7 @@ struct stored_task {
     struct worker_id worker;
     uint32_t losses, failed_count;
     struct worker_id failed_on[TASK_MAX_FAILED_ON];
+    enum profile profile;
     int64_t too_small_bytes;
     const char *trouble; /* NULL: none */
     bool cached;

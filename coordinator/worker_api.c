@@ -380,7 +380,7 @@ static void count_superseded(struct farm *f, struct worker *w, struct task *t, u
 static void note_work(struct farm *f, struct worker *w, const struct task *t, const struct task_output *outputs,
                       size_t count, int64_t busy_ms)
 {
-    if (!t->expected) /* a verification's sizes are estimates of its own */
+    if (!t->expected && t->profile == PROFILE_USUAL) /* a verification's sizes are estimates of its own */
         worker_measure(w, t->kind, task_attempt_work(t), busy_ms);
     worker_stop(w, t->id);
     w->tasks_done++;
@@ -700,9 +700,9 @@ void worker_api_dispatch(struct farm *f, int64_t now_ms)
         worker_start(w, t->id);
         log_info("task.lease",
                  "campaign=%" PRIu64 " task=%" PRIu64 " attempt=%" PRIu32 " kind=%s role=%s shot=%" PRIu32
-                 " worker=%" PRIu64 " from_step=%" PRIu32,
+                 " worker=%" PRIu64 " from_step=%" PRIu32 " profile=%s",
                  t->video->campaign->id.v, t->id.v, t->attempt.v, task_kind_name(t->kind), task_role_name(t->role),
-                 t->shot, w->id.v, t->resumed_step);
+                 t->shot, w->id.v, t->resumed_step, profile_name(t->profile));
         send_lease(f, w, t);
     }
     free(tasks);

@@ -14,7 +14,7 @@
 #define GIB (INT64_C(1) << 30)
 
 struct job {
-    bool runs, cancelled;
+    bool runs, cancelled, lean;
     uint64_t task;
     uint32_t attempt;
     struct digest key;
@@ -55,10 +55,10 @@ bool task_poisoned(const struct digest *key, enum task_kind kind)
     return (kind == TASK_DENOISE || kind == TASK_DECODE) && key->bytes[5] == 77 && key->bytes[6] < 32;
 }
 
-/* A tenth of all tasks need more memory than small machines have. */
-static int64_t need_bytes(const struct digest *key)
+/* A tenth of all tasks need more memory than small machines have, half of these even when they are lean. */
+static int64_t need_bytes(const struct digest *key, bool lean)
 {
-    return key->bytes[7] < 26 ? 6 * GIB : GIB;
+    return key->bytes[7] >= 26 ? GIB : lean && key->bytes[7] < 13 ? 3 * GIB : 6 * GIB;
 }
 
 static int64_t own_ms(const struct machine *m)
@@ -177,7 +177,7 @@ static void finish(struct world *w, uint32_t who, uint64_t token, void *data)
         agent_failed(m->agent, SHOTLINE__FAILURE_CLASS__FAILURE_CANCELLED, "cancelled", own_ms(m));
     } else if (task_poisoned(&r->key, m->job.kind)) {
         agent_failed(m->agent, SHOTLINE__FAILURE_CLASS__FAILURE_INPUT, "poisoned", own_ms(m));
-    } else if (m->device_bytes < need_bytes(&r->key)) {
+    } else if (m->device_bytes < need_bytes(&r->key, m->job.lean)) {
         fault_count(w, FAULT_TASK);
         agent_failed(m->agent, SHOTLINE__FAILURE_CLASS__FAILURE_MEMORY, "out of device memory", own_ms(m));
     } else if (fault_strikes(w, FAULT_TASK, 5000)) {
@@ -209,6 +209,7 @@ static void hook_start(void *context, const Shotline__Lease *lease)
                            .attempt = lease->attempt,
                            .kind = (enum task_kind)spec->kind,
                            .began_ms = m->w->now_ms };
+    m->job.lean = spec->profile == SHOTLINE__PROFILE__PROFILE_LEAN;
     codec_digest(&m->job.key, &spec->key);
     m->job.busy_ms = usual_ms[m->job.kind] * m->slowness * dice_between(&m->w->luck, 60, 140) / 10000;
     if (spec->denoise && spec->denoise->step_to < spec->denoise->steps)

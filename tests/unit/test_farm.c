@@ -496,6 +496,75 @@ static void failures_fail_the_video_with_their_reason(void **state)
     assert_null(strchr(c->videos[0]->reason, '\n'));
 }
 
+static const Shotline__ExplainedTask *explained(struct sim *s, uint64_t task)
+{
+    Shotline__ToFarm m = SHOTLINE__TO_FARM__INIT;
+    Shotline__ExplainRequest q = SHOTLINE__EXPLAIN_REQUEST__INIT;
+
+    q.has_task = 1;
+    q.task = task;
+    m.explain = &q;
+    const Shotline__FromFarm *r = sim_ask(s, &m);
+    assert_true(r && r->explain && r->explain->n_tasks == 1);
+    return r->explain->tasks[0];
+}
+
+/* Leases that task to the worker; what else it is given on the way it does. */
+static const Shotline__TaskSpec *lease_of(struct sim *s, const char *worker, uint64_t task, uint32_t *attempt)
+{
+    const Shotline__ToWorker *m;
+    char to[32];
+
+    for (;;) {
+        sim_ready(s, worker);
+        sim_turn(s);
+        do {
+            m = sim_next(s, to);
+            assert_non_null(m);
+        } while (!m->lease);
+        *attempt = m->lease->attempt;
+        if (m->lease->task == task)
+            return m->lease->spec;
+        sim_done(s, to, m->lease->task, *attempt, true, 0);
+    }
+}
+
+/* A task that runs out of device memory comes back lean, under the same key, also when the coordinator was killed in
+ * between; out of memory once more and on no larger device, its video fails. Whoever asks is told all along. */
+static void out_of_memory_comes_back_lean(void **state)
+{
+    struct sim *s = *state;
+    struct sim_lease l;
+    uint32_t attempt;
+    uint64_t id = sim_submit(s, 1, PROMPT, NULL, 3000, NULL);
+
+    sim_hello(s, "w0", 1, &sim_proof);
+    sim_ready(s, "w0");
+    assert_true(sim_lease(s, &l));
+    struct digest key = ledger_task(&s->farm.ledger, (struct task_id){ l.task })->key;
+    sim_failed(s, "w0", l.task, l.attempt, SHOTLINE__FAILURE_CLASS__FAILURE_MEMORY);
+    sim_turn(s);
+    const Shotline__ExplainedTask *e = explained(s, l.task);
+    assert_int_equal(e->profile, SHOTLINE__PROFILE__PROFILE_LEAN);
+    assert_string_equal(e->trouble, "usual profile, device of 1024 MiB: the disk is full?");
+
+    sim_crash(s);
+    sim_open(s);
+    sim_hello(s, "w0", 1, &sim_proof);
+    const Shotline__TaskSpec *spec = lease_of(s, "w0", l.task, &attempt);
+    assert_int_equal(attempt, l.attempt + 1);
+    assert_int_equal(spec->profile, SHOTLINE__PROFILE__PROFILE_LEAN);
+    assert_memory_equal(spec->key.data, key.bytes, DIGEST_BYTES);
+
+    sim_failed(s, "w0", l.task, attempt, SHOTLINE__FAILURE_CLASS__FAILURE_MEMORY);
+    sim_ready(s, "w0");
+    sim_turn(s);
+    const Shotline__CampaignStatus *c = sim_status(s, id);
+    assert_int_equal(c->state, SHOTLINE__WORK_STATE__WORK_FAILED);
+    assert_non_null(strstr(c->videos[0]->reason, "no worker has enough memory: lean profile, device of 1024 MiB"));
+    assert_int_equal(explained(s, l.task)->reason, SHOTLINE__TASK_REASON__REASON_NO_MEMORY);
+}
+
 /* A device that computes other bytes is refused, and told why. */
 static void a_wrong_kernel_proof_is_refused(void **state)
 {
@@ -641,6 +710,7 @@ int main(void)
         T(a_stalled_attempt_is_given_up),
         T(a_worker_is_drained_by_name),
         T(failures_fail_the_video_with_their_reason),
+        T(out_of_memory_comes_back_lean),
         T(a_wrong_kernel_proof_is_refused),
         T(a_cancelled_campaign_stops_its_workers),
         T(a_blob_that_is_gone_is_made_again),

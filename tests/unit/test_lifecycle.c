@@ -234,33 +234,43 @@ static void bad_input_needs_two_witnesses(void **state)
     ledger_free(&l);
 }
 
-/* Out of memory: tried again on ever larger devices, which is no task error, and never around in a circle. */
-static void out_of_memory_climbs_to_larger_devices(void **state)
+/* Out of memory: lean first, also where it failed; then ever larger devices. It is no task error, and it ends. */
+static void out_of_memory_turns_lean_then_climbs_to_larger_devices(void **state)
 {
     (void)state;
     struct ledger l = { 0 };
     struct campaign *c = graph_campaign(&l, 1, false);
-    struct task *t = NULL;
+    struct task *t = graph_lease(&l, c, 1, 0);
+    struct task_failure first = failure(W1, FAILURE_MEMORY, 4);
 
+    first.device_bytes = INT64_C(8) << 30;
+    assert_int_equal(t->profile, PROFILE_USUAL);
+    task_failed(&l, t, &first, WALL_MS);
+    assert_int_equal(t->profile, PROFILE_LEAN);
+    assert_int_equal(t->too_small_bytes, 0);
+    assert_false(task_failed_on(t, W1));
+    assert_string_equal(t->trouble, "usual profile, device of 8192 MiB: disk full");
     for (uint32_t i = 1; i <= 4; i++) { /* more than three distinct workers */
         t = graph_lease(&l, c, i, 0);
         struct task_failure f = failure((struct worker_id){ i }, FAILURE_MEMORY, 4);
         f.device_bytes = 100 * i;
         task_failed(&l, t, &f, WALL_MS);
         assert_int_equal(t->state, TASK_READY);
+        assert_int_equal(t->profile, PROFILE_LEAN);
+        assert_int_equal(t->errors, 0);
         assert_int_equal(t->too_small_bytes, 100 * i);
         assert_true(task_failed_on(t, (struct worker_id){ i }));
     }
     task_unplaceable(&l, t, WALL_MS);
     assert_int_equal(t->reason, REASON_NO_MEMORY);
     assert_int_equal(c->videos[0].state, WORK_FAILED);
-    assert_non_null(strstr(c->videos[0].reason, "enough memory"));
+    assert_non_null(strstr(c->videos[0].reason, "no worker has enough memory: lean profile, device of"));
     ledger_free(&l);
 
     l = (struct ledger){ 0 }; /* a farm of very many sizes ends too */
     c = graph_campaign(&l, 1, false);
     for (uint32_t i = 1; c->videos[0].state != WORK_FAILED; i++) {
-        assert_true(i <= TASK_MAX_FAILED_ON);
+        assert_true(i <= 1 + TASK_MAX_FAILED_ON);
         t = graph_lease(&l, c, i, 0);
         struct task_failure f = failure((struct worker_id){ i }, FAILURE_MEMORY, 100);
         f.device_bytes = i;
@@ -467,7 +477,7 @@ int main(void)
         cmocka_unit_test(too_many_losses_fail_the_video),
         cmocka_unit_test(task_errors_need_distinct_workers),
         cmocka_unit_test(bad_input_needs_two_witnesses),
-        cmocka_unit_test(out_of_memory_climbs_to_larger_devices),
+        cmocka_unit_test(out_of_memory_turns_lean_then_climbs_to_larger_devices),
         cmocka_unit_test(a_returned_task_is_no_failure),
         cmocka_unit_test(twins_are_answered_by_one_result),
         cmocka_unit_test(the_cache_answers_by_key),

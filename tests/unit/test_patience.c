@@ -72,6 +72,11 @@ static void lateness_comes_from_measured_speed(void **state)
     patience_begin(s->t, s->w);
     assert_int_equal(patience_over(s->t, 400000), OVERDUE_NOT);
     assert_int_equal(patience_over(s->t, 400001), OVERDUE_LATE);
+    s->t->profile = PROFILE_LEAN; /* which is slower */
+    patience_begin(s->t, s->w);
+    assert_int_equal(patience_over(s->t, 400000 * PATIENCE_LEAN), OVERDUE_NOT);
+    assert_int_equal(patience_over(s->t, 400000 * PATIENCE_LEAN + 1), OVERDUE_LATE);
+    s->t->profile = PROFILE_USUAL;
     measure(s, 10);
     patience_begin(s->t, s->w);
     assert_int_equal(patience_over(s->t, PATIENCE_FLOOR_MS), OVERDUE_NOT);

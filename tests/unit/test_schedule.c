@@ -224,9 +224,12 @@ static void failed_tasks_go_elsewhere_or_nowhere(void **state)
     b->credit = 0;
     assert_int_equal(assign(&f, &l, 0, made), 1);
     struct task *t = made[0].task;
-    start(&l, &made[0], 0);
-    worker_stop(a, t->id);
-    task_failed(&l, t, &failure, 0);
+    for (int profile = PROFILE_USUAL; profile <= PROFILE_LEAN; profile++) {
+        assert_int_equal(t->profile, profile);
+        assert_true(schedule_suits(a, t));
+        task_lease(&l, t, a->id, 0, LEASE_MS);
+        task_failed(&l, t, &failure, 0);
+    }
     a->credit = 1;
     b->device_bytes = 100; /* no more than what was not enough */
     size_t n = assign(&f, &l, 0, made);
@@ -259,6 +262,67 @@ static void failed_tasks_go_elsewhere_or_nowhere(void **state)
     (void)c;
     fleet_free(&f);
     ledger_free(&l);
+}
+
+/* What an attempt of this profile needs. */
+static int64_t need_bytes(const struct task *t, int64_t need)
+{
+    return t->profile == PROFILE_LEAN ? need / 2 : need;
+}
+
+/* Whatever the sizes: a profile is never tried again on a device no larger than one where it failed, and a task ends
+ * well exactly when the largest device is large enough for it lean, or for it as usual when it came there first. */
+static void out_of_memory_never_goes_around_in_a_circle(void **state)
+{
+    (void)state;
+    for (unsigned seed = 1; seed <= 300; seed++) {
+        struct ledger l = { 0 };
+        struct fleet f = { .heartbeat_ms = HEARTBEAT_MS, .lease_ms = LEASE_MS };
+        struct campaign *c = graph_campaign(&l, 1, false);
+        struct assignment made[64];
+        int64_t failed[2] = { -1, -1 }, largest = 0;
+        struct task *t = &c->videos[0].tasks[G_TEXT];
+        unsigned dice = seed, workers = 1 + seed % 6;
+        int64_t need = 50 + (int64_t)(seed * 37 % 400);
+
+        queue_remove(t);
+        while (queue_pop(c))
+            continue; /* it alone */
+        queue_push(t);
+        for (unsigned i = 0; i < workers; i++) {
+            struct worker *w = join(&f, (char[]){ (char)('a' + i), 0 }, (uint8_t)(i + 1), 0);
+
+            dice = dice * 1103515245u + 12345u;
+            w->device_bytes = 100 + dice / 65536 % 4 * 50;
+            largest = w->device_bytes > largest ? w->device_bytes : largest;
+        }
+        for (int tries = 0; t->state == TASK_READY; tries++) {
+            assert_true(tries <= 2 + (int)workers);
+            assert_int_equal(assign(&f, &l, 0, made), 1);
+            struct worker *w = made[0].worker;
+            if (!w) {
+                task_unplaceable(&l, t, 0);
+                break;
+            }
+            assert_true(w->device_bytes > failed[t->profile]);
+            task_lease(&l, t, w->id, 0, LEASE_MS);
+            if (w->device_bytes >= need_bytes(t, need)) {
+                graph_finish(&l, t, 1);
+                break;
+            }
+            failed[t->profile] = w->device_bytes;
+            struct task_failure failure = { .worker = w->id,
+                                            .failure = FAILURE_MEMORY,
+                                            .reason = "too big",
+                                            .device_bytes = w->device_bytes,
+                                            .able_workers = workers };
+            task_failed(&l, t, &failure, 0);
+        }
+        assert_int_equal(t->state, largest >= need / 2 ? TASK_DONE : TASK_FAILED);
+        assert_true(t->state == TASK_DONE || t->reason == REASON_NO_MEMORY);
+        fleet_free(&f);
+        ledger_free(&l);
+    }
 }
 
 /* The time that is left comes from measured speed and shrinks as work is done; without any measure there is none. */
@@ -312,6 +376,7 @@ int main(void)
         cmocka_unit_test(work_goes_where_its_blobs_are),
         cmocka_unit_test(campaigns_share_fairly),
         cmocka_unit_test(failed_tasks_go_elsewhere_or_nowhere),
+        cmocka_unit_test(out_of_memory_never_goes_around_in_a_circle),
         cmocka_unit_test(the_eta_is_measured),
         cmocka_unit_test(progress_tells_when_a_worker_is_free),
     };

@@ -137,6 +137,7 @@ static void what_is_saved_comes_back(void **state)
     task_failed(&l, t, &failure, 0);
     graph_lease(&l, c, 2, 0);
     t->timeouts = 2;
+    t->profile = PROFILE_LEAN;
     t->checkpoint = (struct blob_ref){ .digest = { { 8 } }, .bytes = 77 };
     t->checkpoint_step = 5;
     c->superseded = 4;
@@ -170,6 +171,8 @@ static void what_is_saved_comes_back(void **state)
     assert_string_equal(seen.trouble, "disk");
     assert_int_equal(seen.task[t->position].errors, 1);
     assert_int_equal(seen.task[t->position].timeouts, 2);
+    assert_int_equal(seen.task[t->position].profile, PROFILE_LEAN);
+    assert_int_equal(seen.task[G_STITCH].profile, PROFILE_USUAL);
     assert_int_equal(seen.task[t->position].checkpoint_step, 5);
     assert_int_equal(seen.task[t->position].checkpoint.bytes, 77);
     assert_int_equal(seen.task[t->position].checkpoint.digest.bytes[0], 8);
@@ -217,6 +220,7 @@ static void an_older_file_is_upgraded(void **state)
         assert_true(curve_is_none(&seen.campaign.owner));
         assert_true(store_put_key(s, &e, &err));
         assert_int_equal(seen.task[0].take, 0);
+        assert_int_equal(seen.task[0].profile, PROFILE_USUAL);
         assert_false(seen.task[0].has_verdict);
         store_close(&s);
     }
