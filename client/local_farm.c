@@ -405,8 +405,3 @@ const char *local_farm_address(const struct local_farm *f)
 {
     return f->address;
 }
-
-const char *local_farm_state(const struct local_farm *f)
-{
-    return f->state;
-}

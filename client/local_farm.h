@@ -25,7 +25,6 @@ struct local_farm *local_farm_open(const struct local_farm_options *o, struct er
 void local_farm_close(struct local_farm **f);
 
 const char *local_farm_address(const struct local_farm *f);
-const char *local_farm_state(const struct local_farm *f);
 
 /* Looks after the processes: one that was killed is started again a few times. False when the farm cannot go on. */
 bool local_farm_alive(void *farm, struct error *err);

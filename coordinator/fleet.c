@@ -314,10 +314,3 @@ double worker_ms_per_unit(const struct worker *w, enum task_kind k, const struct
 
     return own > 0 ? own : means->ms[k];
 }
-
-double fleet_ms_per_unit(const struct fleet *f, const struct worker *w, enum task_kind k)
-{
-    double own = w ? warm_ms(w, k) : 0, mean = own > 0 ? own : fleet_mean(f, k);
-
-    return mean > 0 ? mean : fleet_mean(f, TASK_DENOISE);
-}

@@ -109,6 +109,5 @@ struct fleet_means fleet_means(const struct fleet *f);
 /* By the worker's own measures alone; 0: none. */
 double worker_own_ms_per_unit(const struct worker *w, enum task_kind k);
 double worker_ms_per_unit(const struct worker *w, enum task_kind k, const struct fleet_means *means);
-double fleet_ms_per_unit(const struct fleet *f, const struct worker *w, enum task_kind k); /* w NULL: the mean */
 
 #endif

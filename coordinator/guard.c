@@ -172,11 +172,6 @@ enum role guard_role(struct guard *g, const struct curve_key *key)
     return role;
 }
 
-bool guard_knows(struct guard *g, const struct curve_key *key)
-{
-    return guard_role(g, key) != ROLE_NOBODY;
-}
-
 /* ---- changes ---- */
 
 void guard_restore(struct guard *g, const struct access_entry *e)

@@ -46,8 +46,6 @@ void guard_refused(struct guard *g, enum conversation c, const struct message *m
                    int64_t now_ms);
 /* What the bearer of a key is; on a farm without keys everybody is its operator. */
 enum role guard_role(struct guard *g, const struct curve_key *key);
-/* Whether the bearer may still do anything. */
-bool guard_knows(struct guard *g, const struct curve_key *key);
 
 /* ---- changes: the caller saves the entries that they give back ---- */
 

@@ -94,6 +94,7 @@ static double remaining_ms(const struct worker *w, const struct task *t, int64_t
                     : elapsed / 2; /* late, or never measured: the longer it took, the longer it may still take */
 }
 
+/* When what the worker runs now should be finished, from its progress or measured speed. */
 static double free_at_ms(const struct ledger *l, const struct worker *w, int64_t now_ms,
                          const struct fleet_means *means)
 {
@@ -106,13 +107,6 @@ static double free_at_ms(const struct ledger *l, const struct worker *w, int64_t
             left += remaining_ms(w, t, now_ms, means);
     }
     return (double)(now_ms + (int64_t)left);
-}
-
-int64_t schedule_free_at_ms(const struct fleet *f, const struct ledger *l, const struct worker *w, int64_t now_ms)
-{
-    const struct fleet_means means = fleet_means(f);
-
-    return (int64_t)free_at_ms(l, w, now_ms, &means);
 }
 
 /* A living worker while tasks are given out. */

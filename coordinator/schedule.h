@@ -22,9 +22,6 @@ size_t schedule_candidates(struct campaign **campaigns, size_t campaign_count, s
 size_t schedule_assign(const struct fleet *f, const struct ledger *l, struct task *const *tasks, size_t count,
                        int64_t now_ms, struct assignment *assignments);
 
-/* When what the worker runs now should be finished, from its progress or measured speed. */
-int64_t schedule_free_at_ms(const struct fleet *f, const struct ledger *l, const struct worker *w, int64_t now_ms);
-
 /* Expected time until the campaign is finished; -1 when nothing was measured yet that could tell. */
 int64_t schedule_eta_ms(const struct fleet *f, const struct campaign *c, int64_t now_ms);
 

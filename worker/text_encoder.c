@@ -143,11 +143,6 @@ int text_encoder_width(const struct text_encoder *t)
     return t->config.d_model;
 }
 
-int text_encoder_vocab_size(const struct text_encoder *t)
-{
-    return t->config.vocab_size;
-}
-
 int text_encoder_bucket(const struct text_encoder *t, int distance)
 {
     int half = t->config.buckets / 2, exact = half / 2;

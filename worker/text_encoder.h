@@ -12,7 +12,6 @@ struct text_encoder *text_encoder_open(const char *dir, struct exec *x, bool tap
 void text_encoder_close(struct text_encoder **t);
 
 int text_encoder_width(const struct text_encoder *t); /* d_model: columns of the embedding */
-int text_encoder_vocab_size(const struct text_encoder *t);
 
 /* One pass over `count` ids; mask[i] == 0 hides token i from all others (NULL: all are seen). out[count][width]. */
 bool text_encoder_run(struct text_encoder *t, const int32_t *ids, int count, const uint8_t *mask, float *out,

@@ -369,11 +369,6 @@ void vae_encoder_close(struct vae_encoder **e)
     *e = NULL;
 }
 
-bool vae_encoder_restart(struct vae_encoder *e, struct error *err)
-{
-    return coder_restart(&e->coder, err);
-}
-
 int vae_encoder_wants(const struct vae_encoder *e)
 {
     return e->coder.started ? e->coder.v->config.info.time_factor : 1;

@@ -49,7 +49,6 @@ struct vae_encoder;
 /* For pictures of `height` x `width` pixels, multiples of 8. */
 struct vae_encoder *vae_encoder_open(struct vae *v, int height, int width, struct error *err);
 void vae_encoder_close(struct vae_encoder **e);
-bool vae_encoder_restart(struct vae_encoder *e, struct error *err);
 /* The next pictures: 1 at the start of a clip, then 4 at a time: frames[n, height, width, 3] -> latent[channels, height
  * / 8, width / 8] normalised. */
 bool vae_encoder_push(struct vae_encoder *e, const float *frames, float *latent, struct error *err);

@@ -25,11 +25,6 @@ static int64_t source_frame(int64_t i, int fps_in, int fps_out)
     return (2 * i + 1) * fps_in / (2 * (int64_t)fps_out);
 }
 
-int64_t stitch_frames_needed(int64_t frames, int fps_in, int fps_out)
-{
-    return frames < 1 ? 0 : source_frame(frames - 1, fps_in, fps_out) + 1;
-}
-
 static bool check(const struct stitch *s, struct error *err)
 {
     if (s->shot_count < 1)

@@ -36,9 +36,6 @@ struct stitch {
     void *context;
 };
 
-/* Frames that the mezzanine of a shot must have at least. */
-int64_t stitch_frames_needed(int64_t frames, int fps_in, int fps_out);
-
 /* Writes the finished video; on failure PATH is not there. The mezzanines must be of one size, whichever. */
 bool video_stitch(const struct stitch *s, const char *path, struct error *err);
 

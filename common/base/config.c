@@ -365,14 +365,6 @@ bool config_number(const struct config_node *node, double min, double max, doubl
     return true;
 }
 
-bool config_bool(const struct config_node *node, bool *value, struct error *err)
-{
-    if (config_setting_type(setting_of(node)) != CONFIG_TYPE_BOOL)
-        return config_fail(node, err, "expected true or false, found %s", found_name(node));
-    *value = config_setting_get_bool(setting_of(node)) != 0;
-    return true;
-}
-
 bool config_only_keys(const struct config_node *group, const char *const *keys, struct error *err)
 {
     if (!config_is_group(group))

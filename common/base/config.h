@@ -33,7 +33,6 @@ bool config_int(const struct config_node *node, int64_t min, int64_t max, int64_
 bool config_uint64(const struct config_node *node, uint64_t *value,
                    struct error *err); /* also "0x..." or decimal text */
 bool config_number(const struct config_node *node, double min, double max, double *value, struct error *err);
-bool config_bool(const struct config_node *node, bool *value, struct error *err);
 
 /* Fails on the first child whose key is not in the NULL-terminated list, naming its line and the keys allowed. */
 bool config_only_keys(const struct config_node *group, const char *const *keys, struct error *err);

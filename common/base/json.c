@@ -140,11 +140,6 @@ double json_number(struct json_reader *r, const json_t *object, const char *key)
     return read_number(r, field(r, object, key, true), key, 0);
 }
 
-bool json_bool(struct json_reader *r, const json_t *object, const char *key)
-{
-    return read_bool(r, field(r, object, key, true), key, false);
-}
-
 const char *json_text(struct json_reader *r, const json_t *object, const char *key)
 {
     return read_text(r, field(r, object, key, true), key, "");

@@ -25,7 +25,6 @@ json_t *json_parse(const char *text, size_t size, const char *where, struct erro
  * failure. */
 int64_t json_int(struct json_reader *r, const json_t *object, const char *key, int64_t min, int64_t max);
 double json_number(struct json_reader *r, const json_t *object, const char *key);
-bool json_bool(struct json_reader *r, const json_t *object, const char *key);
 const char *json_text(struct json_reader *r, const json_t *object, const char *key); /* "" on failure */
 const json_t *json_group(struct json_reader *r, const json_t *object, const char *key);
 const json_t *json_list(struct json_reader *r, const json_t *object, const char *key);

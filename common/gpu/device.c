@@ -299,11 +299,6 @@ int64_t gpu_bytes_peak(const struct gpu *g)
     return g->bytes_peak;
 }
 
-int gpu_validation_messages(const struct gpu *g)
-{
-    return g->messages;
-}
-
 bool gpu_check(struct gpu *g, struct error *err)
 {
     if (g->messages == g->messages_seen)

@@ -53,8 +53,6 @@ const struct gpu_info *gpu_about(const struct gpu *g);
 int64_t gpu_bytes_used(const struct gpu *g);
 int64_t gpu_bytes_peak(const struct gpu *g);
 
-/* How many messages the validation layer has given so far. */
-int gpu_validation_messages(const struct gpu *g);
 /* False, with the first message in *err, when the validation layer has complained since the last call. */
 bool gpu_check(struct gpu *g, struct error *err);
 

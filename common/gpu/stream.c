@@ -38,7 +38,7 @@ struct gpu_stream {
     struct access *touched;
     int touched_count, touched_room;
 
-    int dispatches, barriers;
+    int dispatches;
     VkQueryPool *times;
     int time_pools;
     enum kernel *timed; /* by dispatch, when kernels are timed */
@@ -140,7 +140,6 @@ static void barrier(struct gpu_stream *s)
     const VkPipelineStageFlags stages = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
     vkCmdPipelineBarrier(s->commands, stages, stages, 0, 1, &memory, 0, NULL, 0, NULL);
     s->touched_count = 0;
-    s->barriers++;
 }
 
 static VkBufferView view_of(struct gpu_stream *s, const struct gpu_range *r)
@@ -368,16 +367,6 @@ bool gpu_stream_finish(struct gpu_stream *s, struct error *err)
     if (r != VK_SUCCESS)
         return vk_failed(err, r, "cannot end a recording");
     return gpu_check(s->gpu, err);
-}
-
-int gpu_stream_dispatches(const struct gpu_stream *s)
-{
-    return s->dispatches;
-}
-
-int gpu_stream_barriers(const struct gpu_stream *s)
-{
-    return s->barriers;
 }
 
 bool gpu_stream_submit(struct gpu_stream *s, struct error *err)

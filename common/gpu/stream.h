@@ -28,8 +28,6 @@ void gpu_stream_copy(struct gpu_stream *s, struct gpu_range from, struct gpu_ran
 
 /* Ends the recording. */
 bool gpu_stream_finish(struct gpu_stream *s, struct error *err);
-int gpu_stream_dispatches(const struct gpu_stream *s);
-int gpu_stream_barriers(const struct gpu_stream *s);
 
 bool gpu_stream_submit(struct gpu_stream *s, struct error *err);
 bool gpu_stream_wait(struct gpu_stream *s, int64_t timeout_ms, struct error *err); /* ERROR_DEVICE when time runs out */

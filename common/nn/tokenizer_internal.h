@@ -34,7 +34,6 @@ struct pieces {
 
 /* Appends a piece with these bytes; an empty one is dropped. */
 void pieces_push(struct pieces *p, const char *text, size_t size, bool opens);
-void pieces_clear(struct pieces *p);
 void pieces_free(struct pieces *p);
 
 struct splitter;

@@ -41,12 +41,6 @@ void pieces_push(struct pieces *p, const char *text, size_t size, bool opens)
     str_append_bytes(&p->text, text, size);
 }
 
-void pieces_clear(struct pieces *p)
-{
-    str_clear(&p->text);
-    p->count = 0;
-}
-
 void pieces_free(struct pieces *p)
 {
     str_free(&p->text);

@@ -20,8 +20,6 @@ void utf8_append(struct str *s, uint32_t c);
 
 bool unicode_is_space(uint32_t c); /* the White_Space property */
 bool unicode_is_word(uint32_t c);  /* \w: letters, marks, decimal digits, connectors */
-bool unicode_is_letter(uint32_t c);
-bool unicode_is_number(uint32_t c); /* any of the N categories */
 
 enum normal_form { NORMAL_NFC, NORMAL_NFD, NORMAL_NFKC, NORMAL_NFKD };
 void unicode_normalize(enum normal_form form, const char *text, size_t size, struct str *to);

@@ -176,13 +176,3 @@ const struct weight *weights_find(const struct weights *w, const char *name, con
     }
     return e->w;
 }
-
-bool weights_has(const struct weights *w, const char *name)
-{
-    return find(w, name) != NULL;
-}
-
-size_t weights_count(const struct weights *w)
-{
-    return w->count;
-}

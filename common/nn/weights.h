@@ -13,7 +13,5 @@ void weights_close(struct weights **w);
 
 /* NULL, with *err naming folder, tensor, what was found and what was expected. rank 0 in `expected` accepts any shape; dimension -1 any size. */
 const struct weight *weights_find(const struct weights *w, const char *name, const struct shape *expected, struct error *err);
-bool weights_has(const struct weights *w, const char *name);
-size_t weights_count(const struct weights *w);
 
 #endif

@@ -29,7 +29,6 @@ static void values_are_read_by_type(void **state)
     const char *text;
     int64_t i;
     double n;
-    bool b;
     assert_true(config_text(config_get(root, "t"), &text, &err));
     assert_string_equal(text, "99999999999999999999 \" @include");
     assert_true(config_int(config_get(root, "i"), 0, 10, &i, &err));
@@ -38,8 +37,6 @@ static void values_are_read_by_type(void **state)
     assert_true(n == 2.5);
     assert_true(config_number(config_get(root, "i"), 0, 10, &n, &err));
     assert_true(n == 5);
-    assert_true(config_bool(config_get(root, "b"), &b, &err));
-    assert_true(b);
     assert_true(config_is_group(config_get(root, "g")));
     assert_true(config_is_list(config_get(root, "l")));
     assert_true(config_is_list(config_get(root, "a")));
@@ -126,7 +123,6 @@ static void wrong_values_are_refused_with_their_place(void **state)
     int64_t i;
     uint64_t u;
     double n;
-    bool b;
     assert_false(config_text(config_get(root, "i"), &text, &err));
     assert_string_equal(err.text, "t.cfg:1: i: expected text in quotes, found an integer");
     assert_false(config_int(config_get(root, "i"), 6, 9, &i, &err));
@@ -141,7 +137,6 @@ static void wrong_values_are_refused_with_their_place(void **state)
     const struct config_node *q = config_get(config_at(config_get(root, "l"), 1), "q");
     assert_false(config_number(q, 2, 3, &n, &err));
     assert_string_equal(err.text, "t.cfg:4: l[1].q: expected a number, found true or false");
-    assert_false(config_bool(p, &b, &err));
     assert_false(config_uint64(config_get(root, "s"), &u, &err));
     assert_non_null(strstr(err.text, "found \"12x\""));
     assert_false(config_uint64(config_get(root, "e"), &u, &err));

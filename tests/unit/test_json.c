@@ -25,7 +25,7 @@ static void fields_are_read_by_type(void **state)
     assert_int_equal(json_int(&r, v, "i", 0, 10), 7);
     assert_true(json_number(&r, v, "n") == 2.5);
     assert_true(json_number(&r, v, "i") == 7);
-    assert_true(json_bool(&r, v, "b"));
+    assert_true(json_bool_or(&r, v, "b", false));
     assert_string_equal(json_text(&r, v, "t"), "text");
     assert_non_null(json_group(&r, v, "o"));
     assert_int_equal(json_array_size(json_list(&r, v, "a")), 1);
@@ -58,8 +58,8 @@ static void bad_fields_are_named(void **state)
     json_int(&r, v, "missing", 0, 1);
     assert_string_equal(err.text, "test.json: missing: is missing");
     r = (struct json_reader){ .where = "test.json", .err = &err };
-    json_bool(&r, v, "z");
-    assert_string_equal(err.text, "test.json: z: expected true or false, found null");
+    json_bool_or(&r, v, "t", false);
+    assert_string_equal(err.text, "test.json: t: expected true or false, found an integer");
     r = (struct json_reader){ .where = "test.json", .err = &err };
     assert_false(json_only_keys(&r, v, (const char *const[]){ "i", "t", NULL }));
     assert_string_equal(err.text, "test.json: z: unknown key");

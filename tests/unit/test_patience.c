@@ -96,7 +96,7 @@ static void a_restarted_worker_may_load_its_models(void **state)
     assert_true(restarted);
     patience_begin(s->t, s->w);
     assert_int_equal(patience_over(s->t, PATIENCE_UNMEASURED_MS), OVERDUE_NOT);
-    assert_true(fleet_ms_per_unit(&s->f, s->w, TASK_DENOISE) > 0); /* its speed is not forgotten */
+    assert_true(worker_own_ms_per_unit(s->w, TASK_DENOISE) > 0); /* its speed is not forgotten */
 }
 
 /* Steps that go on are never late, however slow; a counter that stands still is a stall after ten steps' time. */

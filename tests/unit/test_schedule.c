@@ -133,6 +133,13 @@ static void slow_workers_do_not_hold_up_fast_ones(void **state)
     ledger_free(&l);
 }
 
+static double ms_per_unit(const struct fleet *f, const struct worker *w, enum task_kind k)
+{
+    const struct fleet_means means = fleet_means(f);
+
+    return worker_ms_per_unit(w, k, &means);
+}
+
 /* The first task of a kind, with its loading and compiling, does not make a worker slow; the best of the later ones
  * tells. */
 static void cold_starts_do_not_count(void **state)
@@ -141,17 +148,17 @@ static void cold_starts_do_not_count(void **state)
     struct fleet f = { .heartbeat_ms = HEARTBEAT_MS, .lease_ms = LEASE_MS };
     struct worker *a = join(&f, "a", 1, 0), *b = join(&f, "b", 2, 0);
 
-    assert_true(fleet_ms_per_unit(&f, a, TASK_DECODE) == 0);
+    assert_true(ms_per_unit(&f, a, TASK_DECODE) == 0);
     worker_measure(a, TASK_DECODE, 1, 60000);
-    assert_true(fleet_ms_per_unit(&f, a, TASK_DECODE) == 60000); /* better than nothing */
+    assert_true(ms_per_unit(&f, a, TASK_DECODE) == 60000); /* better than nothing */
     worker_measure(b, TASK_DECODE, 1, 50000);
     worker_measure(b, TASK_DECODE, 1, 1000);
-    assert_true(fleet_ms_per_unit(&f, a, TASK_DECODE) == 1000); /* as others, warm */
-    worker_measure(b, TASK_DECODE, 1, 1500);                    /* a busy moment */
-    assert_true(fleet_ms_per_unit(&f, b, TASK_DECODE) == 1000);
+    assert_true(ms_per_unit(&f, a, TASK_DECODE) == 1000); /* as others, warm */
+    worker_measure(b, TASK_DECODE, 1, 1500);              /* a busy moment */
+    assert_true(ms_per_unit(&f, b, TASK_DECODE) == 1000);
     for (int i = 0; i < WORKER_RECENT; i++)
         worker_measure(b, TASK_DECODE, 1, 3000); /* it has become slower for good */
-    assert_true(fleet_ms_per_unit(&f, b, TASK_DECODE) == 3000);
+    assert_true(ms_per_unit(&f, b, TASK_DECODE) == 3000);
     fleet_free(&f);
 }
 
@@ -346,21 +353,31 @@ static void the_eta_is_measured(void **state)
     ledger_free(&l);
 }
 
-/* Progress that the worker tells decides when it will be free. */
+/* Progress that a busy worker tells says when it will be free, better than its measured speed. */
 static void progress_tells_when_a_worker_is_free(void **state)
 {
     (void)state;
     struct ledger l = { 0 };
     struct fleet f = { .heartbeat_ms = HEARTBEAT_MS, .lease_ms = LEASE_MS };
     struct assignment made[64];
-    struct worker *w = join(&f, "a", 1, 0);
+    struct worker *fast = join(&f, "fast", 1, 0), *slow = join(&f, "slow", 2, 0);
 
     graph_campaign(&l, 1, false);
+    for (int i = 0; i < 2; i++) {
+        worker_measure(fast, TASK_TEXT, 100, 10000);
+        worker_measure(slow, TASK_TEXT, 100, 15000);
+    }
+    slow->credit = 0;
     assert_int_equal(assign(&f, &l, 0, made), 1);
     start(&l, &made[0], 0);
-    made[0].task->step = 2;
+    slow->credit = 1;
+    made[0].task->step =
+        6; /* 3 s for 6 of 8: free at 4 s, and done with the next at 14 s; the slow one would be at 18 */
     made[0].task->step_count = 8;
-    assert_int_equal(schedule_free_at_ms(&f, &l, w, 1000), 4000);
+    assert_int_equal(assign(&f, &l, 3000, made + 1), 0);
+    made[0].task->step = 1; /* at 24 s only */
+    assert_int_equal(assign(&f, &l, 3000, made + 1), 1);
+    assert_ptr_equal(made[1].worker, slow);
     fleet_free(&f);
     ledger_free(&l);
 }

@@ -245,18 +245,6 @@ static void cancelled_stitch_leaves_nothing(void **state)
     assert_false(file_exists(in_dir("d.mp4")));
 }
 
-static void needed_frames_are_the_nearest_ones(void **state)
-{
-    (void)state;
-    assert_int_equal(stitch_frames_needed(16, 8, 8), 16);
-    assert_int_equal(stitch_frames_needed(48, 8, 24), 16);
-    assert_int_equal(stitch_frames_needed(49, 8, 24), 17);
-    assert_int_equal(stitch_frames_needed(30, 16, 30), 16);
-    assert_int_equal(stitch_frames_needed(0, 8, 24), 0);
-    for (int64_t n = 1; n < 200; n++) /* never more than the time that the shot lasts */
-        assert_true(stitch_frames_needed(n, 8, 25) <= (n * 8 + 24) / 25);
-}
-
 /* ---- single pictures ---- */
 
 static void png_gives_the_picture_back(void **state)
@@ -328,7 +316,6 @@ int main(void)
         cmocka_unit_test(file_has_the_asked_frames_and_repeats),
         cmocka_unit_test(stitch_that_does_not_add_up_is_refused),
         cmocka_unit_test(cancelled_stitch_leaves_nothing),
-        cmocka_unit_test(needed_frames_are_the_nearest_ones),
         cmocka_unit_test(png_gives_the_picture_back),
         cmocka_unit_test(jpeg_and_transparency),
         cmocka_unit_test(codec_version_names_x264),
