@@ -364,19 +364,19 @@ static void progress_tells_when_a_worker_is_free(void **state)
 
     graph_campaign(&l, 1, false);
     for (int i = 0; i < 2; i++) {
-        worker_measure(fast, TASK_TEXT, 100, 10000);
-        worker_measure(slow, TASK_TEXT, 100, 15000);
+        worker_measure(fast, TASK_TEXT, 100, 22000);
+        worker_measure(slow, TASK_TEXT, 100, 60000);
     }
     slow->credit = 0;
     assert_int_equal(assign(&f, &l, 0, made), 1);
     start(&l, &made[0], 0);
     slow->credit = 1;
-    made[0].task->step =
-        6; /* 3 s for 6 of 8: free at 4 s, and done with the next at 14 s; the slow one would be at 18 */
+    /* After 40 s of 22, with 6 of 8 steps done: free in 13 s, and done with the next one long before 60 s are over. */
+    made[0].task->step = 6;
     made[0].task->step_count = 8;
-    assert_int_equal(assign(&f, &l, 3000, made + 1), 0);
-    made[0].task->step = 1; /* at 24 s only */
-    assert_int_equal(assign(&f, &l, 3000, made + 1), 1);
+    assert_int_equal(assign(&f, &l, 40000, made + 1), 0);
+    made[0].task->step = 1; /* free in 280 s */
+    assert_int_equal(assign(&f, &l, 40000, made + 1), 1);
     assert_ptr_equal(made[1].worker, slow);
     fleet_free(&f);
     ledger_free(&l);
