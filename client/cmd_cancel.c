@@ -2,6 +2,21 @@
 #include "client/commands.h"
 #include "client/output.h"
 
+static bool cancel(void *options, const char *const *operands, int count, struct error *err)
+{
+    const struct farm_options *o = options;
+    uint64_t id;
+    (void)count;
+    if (!command_campaign(operands[0], &id, err))
+        return false;
+    struct session *s = command_connect(o, err);
+    bool ok = s && session_cancel(s, id, err);
+    session_close(&s);
+    if (ok && o->json)
+        output_json(json_pack("{s:s, s:I}", "event", "cancelled", "campaign", (json_int_t)id));
+    return ok;
+}
+
 int cmd_cancel(int argc, char **argv)
 {
     struct farm_options farm = FARM_DEFAULTS;
@@ -15,19 +30,5 @@ int cmd_cancel(int argc, char **argv)
         .min_operands = 1,
         .max_operands = 1,
     };
-    struct error err = { 0 };
-    const char *operands[argc];
-    uint64_t id = 0;
-    int count = 0;
-    enum args_result parsed = args_parse(&command, argc, argv, operands, &count, &err);
-    if (parsed == ARGS_HELP)
-        return 0;
-    if (parsed == ARGS_BAD || !command_campaign(operands[0], &id, &err))
-        return command_fail(&err);
-    struct session *s = command_connect(&farm, &err);
-    bool ok = s && session_cancel(s, id, &err);
-    session_close(&s);
-    if (ok && farm.json)
-        output_json(json_pack("{s:s, s:I}", "event", "cancelled", "campaign", (json_int_t)id));
-    return ok ? 0 : command_fail(&err);
+    return command_run(&command, argc, argv, cancel, &farm);
 }

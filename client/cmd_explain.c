@@ -184,40 +184,44 @@ static void print_reply(const Shotline__ExplainReply *r, bool json, bool all)
     else
         for (size_t i = 0; i < r->n_tasks; i++)
             put_task(r->tasks[i], &text);
-    fputs(str_text(&text), stdout);
-    str_free(&text);
+    output_text(&text);
 }
 
-static bool explain(const struct farm_options *o, const struct target *t, bool all, struct error *err)
+struct explain {
+    struct farm_options farm;
+    bool all;
+};
+
+static bool explain(void *options, const char *const *operands, int count, struct error *err)
 {
+    const struct explain *o = options;
+    struct target target, *t = &target;
     struct arena arena = { 0 };
     Shotline__ToFarm request = SHOTLINE__TO_FARM__INIT;
     Shotline__ExplainRequest ask = SHOTLINE__EXPLAIN_REQUEST__INIT;
+    (void)count;
+    if (!target_read(t, operands[0], false, err))
+        return false;
     ask.has_task = t->kind == TARGET_TASK;
     ask.task = t->task;
     ask.has_campaign = !ask.has_task;
     ask.campaign = t->campaign;
     ask.video = t->kind == TARGET_VIDEO ? (char *)t->name : NULL;
     request.explain = &ask;
-    struct session *s = command_connect(o, err);
-    const Shotline__FromFarm *reply = s ? session_ask(s, &request, (int64_t)(o->timeout_s * 1000), &arena, err) : NULL;
-    bool ok = reply != NULL;
-    if (reply && !reply->explain)
-        ok = error_set(err, ERROR_INPUT, "the farm's answer explains nothing");
+    const Shotline__FromFarm *reply = command_ask(&o->farm, &request, &arena, err);
+    bool ok = reply && (reply->explain || error_set(err, ERROR_INPUT, "the farm's answer explains nothing"));
     if (ok)
-        print_reply(reply->explain, o->json, all);
-    session_close(&s);
+        print_reply(reply->explain, o->farm.json, o->all);
     arena_free(&arena);
     return ok;
 }
 
 int cmd_explain(int argc, char **argv)
 {
-    struct farm_options farm = FARM_DEFAULTS;
-    bool all = false;
+    struct explain o = { .farm = FARM_DEFAULTS };
     const struct arg_option options[] = {
-        { 'a', "all", ARG_FLAG, &all, .help = "of a video: also the tasks that are done" },
-        FARM_OPTIONS(farm),
+        { 'a', "all", ARG_FLAG, &o.all, .help = "of a video: also the tasks that are done" },
+        FARM_OPTIONS(o.farm),
     };
     const struct arg_command command = {
         .program = "shotline explain",
@@ -229,14 +233,5 @@ int cmd_explain(int argc, char **argv)
         .min_operands = 1,
         .max_operands = 1,
     };
-    struct error err = { 0 };
-    struct target target;
-    const char *operands[argc];
-    int count = 0;
-    enum args_result parsed = args_parse(&command, argc, argv, operands, &count, &err);
-    if (parsed == ARGS_HELP)
-        return 0;
-    if (parsed == ARGS_BAD || !target_read(&target, operands[0], false, &err) || !explain(&farm, &target, all, &err))
-        return command_fail(&err);
-    return 0;
+    return command_run(&command, argc, argv, explain, &o);
 }

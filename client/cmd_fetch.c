@@ -4,13 +4,23 @@
 
 #include <inttypes.h>
 
-static bool fetch(const struct farm_options *o, uint64_t id, const char *dir, struct error *err)
+struct fetch {
+    struct farm_options farm;
+    const char *output;
+};
+
+static bool fetch(void *options, const char *const *operands, int count, struct error *err)
 {
+    const struct fetch *o = options;
     struct arena arena = { 0 };
     size_t files = 0;
-    struct session *s = deliver_check(dir, err) ? command_connect(o, err) : NULL;
+    uint64_t id;
+    (void)count;
+    if (!command_campaign(operands[0], &id, err) || !deliver_check(o->output, err))
+        return false;
+    struct session *s = command_connect(&o->farm, err);
     const Shotline__CampaignStatus *c = s ? session_status(s, id, &arena, err) : NULL;
-    bool ok = c && deliver(s, c, dir, o->json, &files, err);
+    bool ok = c && deliver(s, c, o->output, o->farm.json, &files, err);
     if (ok && files == 0)
         ok = error_set(err, ERROR_INPUT, "campaign %" PRIu64 " has no finished video yet", id);
     session_close(&s);
@@ -20,11 +30,10 @@ static bool fetch(const struct farm_options *o, uint64_t id, const char *dir, st
 
 int cmd_fetch(int argc, char **argv)
 {
-    struct farm_options farm = FARM_DEFAULTS;
-    const char *output = "out";
+    struct fetch o = { .farm = FARM_DEFAULTS, .output = "out" };
     const struct arg_option options[] = {
-        { 'o', "output", ARG_TEXT, &output, .value = "DIR", .help = "where the videos go [out]" },
-        FARM_OPTIONS(farm),
+        { 'o', "output", ARG_TEXT, &o.output, .value = "DIR", .help = "where the videos go [out]" },
+        FARM_OPTIONS(o.farm),
     };
     const struct arg_command command = {
         .program = "shotline fetch",
@@ -35,14 +44,5 @@ int cmd_fetch(int argc, char **argv)
         .min_operands = 1,
         .max_operands = 1,
     };
-    struct error err = { 0 };
-    const char *operands[argc];
-    uint64_t id = 0;
-    int count = 0;
-    enum args_result parsed = args_parse(&command, argc, argv, operands, &count, &err);
-    if (parsed == ARGS_HELP)
-        return 0;
-    if (parsed == ARGS_BAD || !command_campaign(operands[0], &id, &err) || !fetch(&farm, id, output, &err))
-        return command_fail(&err);
-    return 0;
+    return command_run(&command, argc, argv, fetch, &o);
 }

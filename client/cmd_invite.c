@@ -10,10 +10,8 @@
 
 struct invite {
     struct farm_options farm;
-    enum role role;
     const char *name;
     const char *expires;
-    uint64_t expires_ms;
 };
 
 static bool make_line(const Shotline__Invited *reply, struct credential *c, char line[CREDENTIAL_LINE_ROOM],
@@ -26,35 +24,46 @@ static bool make_line(const Shotline__Invited *reply, struct credential *c, char
     return credential_line(c, line) || error_set(err, ERROR_INPUT, "the farm's address is too long for a join line");
 }
 
-static bool invite(const struct invite *o, struct error *err)
+static bool invite(const struct invite *o, enum role role, uint64_t expires_ms, struct error *err)
 {
-    struct credential c = { .role = o->role, .own = curve_pair_new() };
+    struct credential c = { .role = role, .own = curve_pair_new() };
     char line[CREDENTIAL_LINE_ROOM];
     struct arena arena = { 0 };
     Shotline__ToFarm request = SHOTLINE__TO_FARM__INIT;
     Shotline__InviteRequest ask = SHOTLINE__INVITE_REQUEST__INIT;
-    struct session *s = command_connect(&o->farm, err);
 
     ask.key = (ProtobufCBinaryData){ .len = CURVE_BYTES, .data = c.own.public.bytes };
-    ask.role = (Shotline__Role)o->role;
+    ask.role = (Shotline__Role)role;
     ask.name = (char *)o->name;
-    ask.expires_ms = o->expires_ms;
+    ask.expires_ms = expires_ms;
     request.invite = &ask;
-    const Shotline__FromFarm *reply =
-        s ? session_ask(s, &request, (int64_t)(o->farm.timeout_s * 1000), &arena, err) : NULL;
+    const Shotline__FromFarm *reply = command_ask(&o->farm, &request, &arena, err);
     bool ok = reply && (reply->invited || error_set(err, ERROR_INPUT, "the farm's answer holds no invite")) &&
               make_line(reply->invited, &c, line, err);
     if (ok && o->farm.json) {
         output_json(json_pack("{s:s, s:s, s:s, s:s, s:I}", "event", "invite", "name", c.name, "role", role_name(c.role),
-                              "line", line, "expires_ms", (json_int_t)o->expires_ms));
+                              "line", line, "expires_ms", (json_int_t)expires_ms));
     } else if (ok) {
-        printf("%s %s\n", o->role == ROLE_WORKER ? "shotline-worker --join" : "shotline join", line);
+        printf("%s %s\n", role == ROLE_WORKER ? "shotline-worker --join" : "shotline join", line);
         fprintf(stderr, "%s: good once, within %s; whoever has this line can use it\n", c.name, o->expires);
     }
-    session_close(&s);
     arena_free(&arena);
     curve_forget(&c.own);
     return ok;
+}
+
+static bool invite_one(void *options, const char *const *operands, int count, struct error *err)
+{
+    const struct invite *o = options;
+    enum role role = role_from_name(operands[0]);
+    uint64_t expires_ms;
+    (void)count;
+    if (role == ROLE_NOBODY)
+        return error_set(err, ERROR_USAGE, "\"%s\" is not a role: expected worker, viewer, submitter or operator",
+                         operands[0]);
+    if (!command_duration(o->expires, &expires_ms, err))
+        return error_wrap(err, "--expires");
+    return invite(o, role, expires_ms, err);
 }
 
 int cmd_invite(int argc, char **argv)
@@ -75,21 +84,5 @@ int cmd_invite(int argc, char **argv)
         .min_operands = 1,
         .max_operands = 1,
     };
-    struct error err = { 0 };
-    const char *operands[argc];
-    int count = 0;
-    enum args_result parsed = args_parse(&command, argc, argv, operands, &count, &err);
-    if (parsed == ARGS_HELP)
-        return 0;
-    if (parsed == ARGS_OK) {
-        o.role = role_from_name(operands[0]);
-        if (o.role == ROLE_NOBODY)
-            error_set(&err, ERROR_USAGE, "\"%s\" is not a role: expected worker, viewer, submitter or operator",
-                      operands[0]);
-        else if (!command_duration(o.expires, &o.expires_ms, &err))
-            error_wrap(&err, "--expires");
-        else if (invite(&o, &err))
-            return 0;
-    }
-    return command_fail(&err);
+    return command_run(&command, argc, argv, invite_one, &o);
 }

@@ -61,34 +61,38 @@ static void print_keys(const Shotline__KeysReply *reply, bool all, bool json, st
     table_free(&t);
 }
 
-static bool list(const struct farm_options *o, bool all, struct error *err)
+struct keys {
+    struct farm_options farm;
+    bool all;
+};
+
+static bool list_keys(void *options, const char *const *operands, int count, struct error *err)
 {
+    const struct keys *o = options;
     struct arena arena = { 0 };
     struct str text = { 0 };
     Shotline__ToFarm request = SHOTLINE__TO_FARM__INIT;
     Shotline__KeysRequest ask = SHOTLINE__KEYS_REQUEST__INIT;
-    struct session *s = command_connect(o, err);
 
+    (void)operands;
+    (void)count;
     request.keys = &ask;
-    const Shotline__FromFarm *reply = s ? session_ask(s, &request, (int64_t)(o->timeout_s * 1000), &arena, err) : NULL;
+    const Shotline__FromFarm *reply = command_ask(&o->farm, &request, &arena, err);
     bool ok = reply && (reply->keys || error_set(err, ERROR_INPUT, "the farm's answer holds no keys"));
     if (ok) {
-        print_keys(reply->keys, all, o->json, &text);
-        fputs(str_text(&text), stdout);
+        print_keys(reply->keys, o->all, o->farm.json, &text);
+        output_text(&text);
     }
-    session_close(&s);
-    str_free(&text);
     arena_free(&arena);
     return ok;
 }
 
 int cmd_keys(int argc, char **argv)
 {
-    struct farm_options farm = FARM_DEFAULTS;
-    bool all = false;
+    struct keys o = { .farm = FARM_DEFAULTS };
     const struct arg_option options[] = {
-        { 'a', "all", ARG_FLAG, &all, .help = "invites that were used or have expired too" },
-        FARM_OPTIONS(farm),
+        { 'a', "all", ARG_FLAG, &o.all, .help = "invites that were used or have expired too" },
+        FARM_OPTIONS(o.farm),
     };
     const struct arg_command command = {
         .program = "shotline keys",
@@ -97,13 +101,5 @@ int cmd_keys(int argc, char **argv)
         .options = options,
         .option_count = sizeof options / sizeof options[0],
     };
-    struct error err = { 0 };
-    const char *operands[argc];
-    int count = 0;
-    enum args_result parsed = args_parse(&command, argc, argv, operands, &count, &err);
-    if (parsed == ARGS_HELP)
-        return 0;
-    if (parsed == ARGS_BAD || !list(&farm, all, &err))
-        return command_fail(&err);
-    return 0;
+    return command_run(&command, argc, argv, list_keys, &o);
 }

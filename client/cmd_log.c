@@ -46,9 +46,7 @@ static bool print_new(struct session *s, const struct farm_options *o, Shotline_
     Shotline__ToFarm request = SHOTLINE__TO_FARM__INIT;
     request.log = ask;
     const Shotline__FromFarm *reply = session_ask(s, &request, (int64_t)(o->timeout_s * 1000), &arena, err);
-    bool ok = reply != NULL;
-    if (reply && !reply->log)
-        ok = error_set(err, ERROR_INPUT, "the farm's answer holds no events");
+    bool ok = reply && (reply->log || error_set(err, ERROR_INPUT, "the farm's answer holds no events"));
     if (ok) {
         for (size_t i = 0; i < reply->log->n_events; i++)
             print_event(reply->log->events[i], o->json);
@@ -60,24 +58,33 @@ static bool print_new(struct session *s, const struct farm_options *o, Shotline_
     return ok;
 }
 
-static bool print_log(const struct farm_options *o, const struct target *t, int64_t most, bool follow,
-                      struct error *err)
+struct log_options {
+    struct farm_options farm;
+    int64_t most;
+    bool follow;
+};
+
+static bool print_log(void *options, const char *const *operands, int count, struct error *err)
 {
+    const struct log_options *o = options;
+    struct target target = { .kind = TARGET_ALL }, *t = &target;
     Shotline__LogRequest ask = SHOTLINE__LOG_REQUEST__INIT;
+    if (count && !target_read(t, operands[0], true, err))
+        return false;
     ask.has_most = true;
-    ask.most = (uint32_t)most;
+    ask.most = (uint32_t)o->most;
     ask.has_campaign = t->kind == TARGET_CAMPAIGN || t->kind == TARGET_VIDEO;
     ask.campaign = t->campaign;
     ask.video = t->kind == TARGET_VIDEO ? (char *)t->name : NULL;
     ask.has_task = t->kind == TARGET_TASK;
     ask.task = t->task;
     ask.worker = t->kind == TARGET_WORKER ? (char *)t->name : NULL;
-    struct session *s = command_connect(o, err);
-    bool ok = s && print_new(s, o, &ask, err);
-    while (ok && follow && !atomic_load(&command_stop)) {
+    struct session *s = command_connect(&o->farm, err);
+    bool ok = s && print_new(s, &o->farm, &ask, err);
+    while (ok && o->follow && !atomic_load(&command_stop)) {
         const struct timespec pause = { .tv_nsec = POLL_MS * 1000000L };
         nanosleep(&pause, NULL);
-        ok = print_new(s, o, &ask, err) || atomic_load(&command_stop);
+        ok = print_new(s, &o->farm, &ask, err) || atomic_load(&command_stop);
     }
     session_close(&s);
     return ok;
@@ -85,13 +92,11 @@ static bool print_log(const struct farm_options *o, const struct target *t, int6
 
 int cmd_log(int argc, char **argv)
 {
-    struct farm_options farm = FARM_DEFAULTS;
-    int64_t most = 100;
-    bool follow = false;
+    struct log_options o = { .farm = FARM_DEFAULTS, .most = 100 };
     const struct arg_option options[] = {
-        { 'n', "lines", ARG_INT, &most, 1, 2000, "N", "at most so many of the latest events [100]", NULL },
-        { 0, "follow", ARG_FLAG, &follow, .help = "go on with what happens, until interrupted" },
-        FARM_OPTIONS(farm),
+        { 'n', "lines", ARG_INT, &o.most, 1, 2000, "N", "at most so many of the latest events [100]", NULL },
+        { 0, "follow", ARG_FLAG, &o.follow, .help = "go on with what happens, until interrupted" },
+        FARM_OPTIONS(o.farm),
     };
     const struct arg_command command = {
         .program = "shotline log",
@@ -102,15 +107,5 @@ int cmd_log(int argc, char **argv)
         .option_count = sizeof options / sizeof options[0],
         .max_operands = 1,
     };
-    struct error err = { 0 };
-    struct target target = { .kind = TARGET_ALL };
-    const char *operands[argc];
-    int count = 0;
-    enum args_result parsed = args_parse(&command, argc, argv, operands, &count, &err);
-    if (parsed == ARGS_HELP)
-        return 0;
-    if (parsed == ARGS_BAD || (count && !target_read(&target, operands[0], true, &err)) ||
-        !print_log(&farm, &target, most, follow, &err))
-        return command_fail(&err);
-    return 0;
+    return command_run(&command, argc, argv, print_log, &o);
 }

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { START_TIMEOUT_MS = 120000, PLAN_TIMEOUT_MS = 300000 };
+enum { PLAN_TIMEOUT_MS = 300000 };
 
 struct plan_options {
     struct source source;
@@ -47,10 +47,8 @@ static bool plan_all(struct session *s, const struct plan_options *o, struct cam
         plan.cast = c->message.cast;
         request.plan = &plan;
         const Shotline__FromFarm *reply = session_ask(s, &request, PLAN_TIMEOUT_MS, &arena, err);
-        bool ok = reply != NULL;
-        if (reply && !reply->planned)
-            ok = error_set(err, ERROR_INPUT, "the farm's answer holds no plan");
-        ok = ok && print_plan(o, plan.video->name, reply->planned->plan, c->message.n_videos == 1, err);
+        bool ok = reply && (reply->planned || error_set(err, ERROR_INPUT, "the farm's answer holds no plan")) &&
+                  print_plan(o, plan.video->name, reply->planned->plan, c->message.n_videos == 1, err);
         arena_free(&arena);
         if (!ok)
             return error_wrap(err, "%s", c->message.videos[i]->name);
@@ -65,32 +63,29 @@ static bool on_farm(const struct plan_options *o)
     return o->farm.farm || (farm && *farm && !o->state && !o->pack);
 }
 
-static bool plan(const struct plan_options *o, struct campaign *c, struct error *err)
+static bool plan(void *options, const char *const *operands, int count, struct error *err)
 {
+    const struct plan_options *o = options;
     struct local_farm *farm = NULL;
     struct session *s = NULL;
+    struct campaign c;
     if (o->farm.farm && (o->state || o->pack))
         return error_set(err, ERROR_USAGE, "--%s: a farm plans with its own; give either this or --farm",
                          o->state ? "state" : "pack");
+    if (!source_load(&c, &o->source, count ? operands[0] : NULL, err))
+        return false;
     if (on_farm(o)) {
         s = command_connect(&o->farm, err);
     } else {
         farm = local_farm_open(
-            &(struct local_farm_options){ .state = o->state, .pack = o->pack ? o->pack : c->pack, .workers = 0 }, err);
+            &(struct local_farm_options){ .state = o->state, .pack = o->pack ? o->pack : c.pack, .workers = 0 }, err);
         if (farm)
-            s = session_open(
-                &(struct session_options){
-                    .farm = local_farm_address(farm),
-                    .timeout_ms = START_TIMEOUT_MS,
-                    .stop = &command_stop,
-                    .alive = local_farm_alive,
-                    .context = farm,
-                },
-                err);
+            s = command_connect_local(farm, err);
     }
-    bool ok = s && plan_all(s, o, c, err);
+    bool ok = s && plan_all(s, o, &c, err);
     session_close(&s);
     local_farm_close(&farm);
+    campaign_free(&c);
     return ok;
 }
 
@@ -113,16 +108,5 @@ int cmd_plan(int argc, char **argv)
         .option_count = sizeof options / sizeof options[0],
         .max_operands = 1,
     };
-    struct error err = { 0 };
-    struct campaign campaign;
-    const char *operands[argc];
-    int count = 0;
-    enum args_result parsed = args_parse(&command, argc, argv, operands, &count, &err);
-    if (parsed == ARGS_HELP)
-        return 0;
-    if (parsed == ARGS_BAD || !source_load(&campaign, &o.source, count ? operands[0] : NULL, &err))
-        return command_fail(&err);
-    bool ok = plan(&o, &campaign, &err);
-    campaign_free(&campaign);
-    return ok ? 0 : command_fail(&err);
+    return command_run(&command, argc, argv, plan, &o);
 }

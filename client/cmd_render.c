@@ -6,10 +6,6 @@
 #include "client/output.h"
 #include "client/source.h"
 
-#include <stdio.h>
-
-enum { START_TIMEOUT_MS = 120000 }; /* a coordinator reads its pack first */
-
 struct render {
     struct source source;
     const char *output, *state, *pack, *device;
@@ -24,25 +20,13 @@ static bool cancel_leftovers(struct session *s, struct error *err)
     Shotline__ToFarm request = SHOTLINE__TO_FARM__INIT;
     Shotline__StatusRequest status = SHOTLINE__STATUS_REQUEST__INIT;
     request.status = &status;
-    const Shotline__FromFarm *reply = session_ask(s, &request, START_TIMEOUT_MS, &arena, err);
+    const Shotline__FromFarm *reply = session_ask(s, &request, LOCAL_FARM_START_MS, &arena, err);
     bool ok = reply != NULL;
     for (size_t i = 0; ok && reply->status && i < reply->status->n_campaigns; i++)
         if (!output_state_ended(reply->status->campaigns[i]->state))
             ok = session_cancel(s, reply->status->campaigns[i]->campaign, err);
     arena_free(&arena);
     return ok;
-}
-
-static void print_summary(const Shotline__CampaignStatus *c, bool json)
-{
-    if (json) {
-        output_json(output_campaign_json(c));
-        return;
-    }
-    struct str text = { 0 };
-    output_summary(c, &text);
-    fputs(str_text(&text), stderr);
-    str_free(&text);
 }
 
 static bool render_on(struct session *s, const struct render *r, struct campaign *c, struct error *err)
@@ -55,13 +39,13 @@ static bool render_on(struct session *s, const struct render *r, struct campaign
     const Shotline__CampaignStatus *last = follow(s, id, progress_style_for(r->json), &arena, err);
     bool ok = last && deliver(s, last, r->output, r->json, &files, err);
     if (ok) /* of a failed campaign too: it tells what the gates found */
-        print_summary(last, r->json);
+        output_end(last, r->json);
     ok = ok && follow_verdict(last, err);
     arena_free(&arena);
     return ok;
 }
 
-static bool render(const struct render *r, struct campaign *c, struct error *err)
+static bool render_campaign(const struct render *r, struct campaign *c, struct error *err)
 {
     if (!deliver_check(r->output, err))
         return false;
@@ -75,18 +59,21 @@ static bool render(const struct render *r, struct campaign *c, struct error *err
         err);
     if (!farm)
         return false;
-    struct session *s = session_open(
-        &(struct session_options){
-            .farm = local_farm_address(farm),
-            .timeout_ms = START_TIMEOUT_MS,
-            .stop = &command_stop,
-            .alive = local_farm_alive,
-            .context = farm,
-        },
-        err);
+    struct session *s = command_connect_local(farm, err);
     bool ok = s && render_on(s, r, c, err);
     session_close(&s);
     local_farm_close(&farm);
+    return ok;
+}
+
+static bool render(void *options, const char *const *operands, int count, struct error *err)
+{
+    const struct render *r = options;
+    struct campaign c;
+    if (!source_load(&c, &r->source, count ? operands[0] : NULL, err))
+        return false;
+    bool ok = render_campaign(r, &c, err);
+    campaign_free(&c);
     return ok;
 }
 
@@ -111,16 +98,5 @@ int cmd_render(int argc, char **argv)
         .option_count = sizeof options / sizeof options[0],
         .max_operands = 1,
     };
-    struct error err = { 0 };
-    struct campaign campaign;
-    const char *operands[argc];
-    int count = 0;
-    enum args_result parsed = args_parse(&command, argc, argv, operands, &count, &err);
-    if (parsed == ARGS_HELP)
-        return 0;
-    if (parsed == ARGS_BAD || !source_load(&campaign, &r.source, count ? operands[0] : NULL, &err))
-        return command_fail(&err);
-    bool ok = render(&r, &campaign, &err);
-    campaign_free(&campaign);
-    return ok ? 0 : command_fail(&err);
+    return command_run(&command, argc, argv, render, &r);
 }

@@ -5,16 +5,17 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-static bool revoke(const struct farm_options *o, const char *name, struct error *err)
+static bool revoke(void *options, const char *const *operands, int count, struct error *err)
 {
+    const struct farm_options *o = options;
     struct arena arena = { 0 };
     Shotline__ToFarm request = SHOTLINE__TO_FARM__INIT;
     Shotline__RevokeRequest ask = SHOTLINE__REVOKE_REQUEST__INIT;
-    struct session *s = command_connect(o, err);
 
-    ask.name = (char *)name;
+    (void)count;
+    ask.name = (char *)operands[0];
     request.revoke = &ask;
-    const Shotline__FromFarm *reply = s ? session_ask(s, &request, (int64_t)(o->timeout_s * 1000), &arena, err) : NULL;
+    const Shotline__FromFarm *reply = command_ask(o, &request, &arena, err);
     bool ok = reply && (reply->revoked || error_set(err, ERROR_INPUT, "the farm's answer holds no name"));
     if (ok && o->json)
         output_json(json_pack("{s:s, s:s, s:i}", "event", "revoked", "name", reply->revoked->name, "leases",
@@ -22,7 +23,6 @@ static bool revoke(const struct farm_options *o, const char *name, struct error 
     else if (ok)
         fprintf(stderr, "%s is shut out; %" PRIu32 " leases were taken back\n", reply->revoked->name,
                 reply->revoked->leases);
-    session_close(&s);
     arena_free(&arena);
     return ok;
 }
@@ -40,13 +40,5 @@ int cmd_revoke(int argc, char **argv)
         .min_operands = 1,
         .max_operands = 1,
     };
-    struct error err = { 0 };
-    const char *operands[argc];
-    int count = 0;
-    enum args_result parsed = args_parse(&command, argc, argv, operands, &count, &err);
-    if (parsed == ARGS_HELP)
-        return 0;
-    if (parsed == ARGS_BAD || !revoke(&farm, operands[0], &err))
-        return command_fail(&err);
-    return 0;
+    return command_run(&command, argc, argv, revoke, &farm);
 }

@@ -59,31 +59,30 @@ static void print_gates(const Shotline__CampaignStatus *c, struct str *to)
         output_faults(c->videos[i], to);
 }
 
-static bool status(const struct farm_options *o, const uint64_t *id, struct error *err)
+static bool status(void *options, const char *const *operands, int count, struct error *err)
 {
+    const struct farm_options *o = options;
+    uint64_t id = 0;
     struct arena arena = { 0 };
     struct str text = { 0 };
     Shotline__ToFarm request = SHOTLINE__TO_FARM__INIT;
     Shotline__StatusRequest ask = SHOTLINE__STATUS_REQUEST__INIT;
-    ask.has_campaign = id != NULL;
-    ask.campaign = id ? *id : 0;
+    if (count && !command_campaign(operands[0], &id, err))
+        return false;
+    ask.has_campaign = count > 0;
+    ask.campaign = id;
     request.status = &ask;
-    struct session *s = command_connect(o, err);
-    const Shotline__FromFarm *reply = s ? session_ask(s, &request, (int64_t)(o->timeout_s * 1000), &arena, err) : NULL;
-    bool ok = reply != NULL;
-    if (reply && !reply->status)
-        ok = error_set(err, ERROR_INPUT, "the farm's answer holds no status");
+    const Shotline__FromFarm *reply = command_ask(o, &request, &arena, err);
+    bool ok = reply && (reply->status || error_set(err, ERROR_INPUT, "the farm's answer holds no status"));
     if (ok) {
         print_campaigns(reply->status, o->json, &text);
-        for (size_t i = 0; id && i < reply->status->n_campaigns; i++) {
+        for (size_t i = 0; count && i < reply->status->n_campaigns; i++) {
             print_videos(reply->status->campaigns[i], o->json, &text);
             if (!o->json)
                 print_gates(reply->status->campaigns[i], &text);
         }
-        fputs(str_text(&text), stdout);
+        output_text(&text);
     }
-    session_close(&s);
-    str_free(&text);
     arena_free(&arena);
     return ok;
 }
@@ -100,15 +99,5 @@ int cmd_status(int argc, char **argv)
         .option_count = sizeof options / sizeof options[0],
         .max_operands = 1,
     };
-    struct error err = { 0 };
-    const char *operands[argc];
-    uint64_t id = 0;
-    int count = 0;
-    enum args_result parsed = args_parse(&command, argc, argv, operands, &count, &err);
-    if (parsed == ARGS_HELP)
-        return 0;
-    if (parsed == ARGS_BAD || (count && !command_campaign(operands[0], &id, &err)) ||
-        !status(&farm, count ? &id : NULL, &err))
-        return command_fail(&err);
-    return 0;
+    return command_run(&command, argc, argv, status, &farm);
 }

@@ -6,19 +6,34 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-static bool submit(const struct farm_options *o, struct campaign *c, uint64_t *id, struct error *err)
+struct submit {
+    struct source source;
+    struct farm_options farm;
+};
+
+static bool submit(void *options, const char *const *operands, int count, struct error *err)
 {
-    struct session *s = command_connect(o, err);
-    bool ok = s && session_submit(s, c, id, err);
+    const struct submit *o = options;
+    struct campaign c;
+    uint64_t id = 0;
+    if (!source_load(&c, &o->source, count ? operands[0] : NULL, err))
+        return false;
+    struct session *s = command_connect(&o->farm, err);
+    bool ok = s && session_submit(s, &c, &id, err);
     session_close(&s);
+    if (ok && o->farm.json)
+        output_json(json_pack("{s:s, s:I, s:s, s:i}", "event", "submitted", "campaign", (json_int_t)id, "name",
+                              c.message.name, "videos", (int)c.message.n_videos));
+    else if (ok)
+        printf("%" PRIu64 "\n", id);
+    campaign_free(&c);
     return ok;
 }
 
 int cmd_submit(int argc, char **argv)
 {
-    struct source source = SOURCE_DEFAULTS;
-    struct farm_options farm = FARM_DEFAULTS;
-    const struct arg_option options[] = { SOURCE_OPTIONS(source), FARM_OPTIONS(farm) };
+    struct submit o = { .source = SOURCE_DEFAULTS, .farm = FARM_DEFAULTS };
+    const struct arg_option options[] = { SOURCE_OPTIONS(o.source), FARM_OPTIONS(o.farm) };
     const struct arg_command command = {
         .program = "shotline submit",
         .operands = "[CAMPAIGN]",
@@ -27,22 +42,5 @@ int cmd_submit(int argc, char **argv)
         .option_count = sizeof options / sizeof options[0],
         .max_operands = 1,
     };
-    struct error err = { 0 };
-    struct campaign campaign;
-    const char *operands[argc];
-    int count = 0;
-    enum args_result parsed = args_parse(&command, argc, argv, operands, &count, &err);
-    if (parsed == ARGS_HELP)
-        return 0;
-    if (parsed == ARGS_BAD || !source_load(&campaign, &source, count ? operands[0] : NULL, &err))
-        return command_fail(&err);
-    uint64_t id = 0;
-    bool ok = submit(&farm, &campaign, &id, &err);
-    if (ok && farm.json)
-        output_json(json_pack("{s:s, s:I, s:s, s:i}", "event", "submitted", "campaign", (json_int_t)id, "name",
-                              campaign.message.name, "videos", (int)campaign.message.n_videos));
-    else if (ok)
-        printf("%" PRIu64 "\n", id);
-    campaign_free(&campaign);
-    return ok ? 0 : command_fail(&err);
+    return command_run(&command, argc, argv, submit, &o);
 }

@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { START_TIMEOUT_MS = 120000, POLL_MS = 300, MOST_IMAGES = 64 };
+enum { POLL_MS = 300, MOST_IMAGES = 64 };
 
 struct verify {
     struct farm_options farm;
@@ -172,10 +172,9 @@ static bool follow_verification(struct session *s, uint64_t id, const struct ver
         Shotline__VerifyRequest ask = SHOTLINE__VERIFY_REQUEST__INIT;
         ask.campaign = id;
         request.verify = &ask;
-        const Shotline__FromFarm *reply = session_ask(s, &request, START_TIMEOUT_MS, &arena, err);
-        bool ok = reply != NULL, ended = false;
-        if (reply && !reply->verify)
-            ok = error_set(err, ERROR_INPUT, "the farm's answer holds no verification");
+        const Shotline__FromFarm *reply = session_ask(s, &request, LOCAL_FARM_START_MS, &arena, err);
+        bool ok = reply && (reply->verify || error_set(err, ERROR_INPUT, "the farm's answer holds no verification"));
+        bool ended = false;
         if (ok && output_state_ended(reply->verify->state)) {
             ended = true;
             ok = print_reply(reply->verify, v, err);
@@ -214,13 +213,7 @@ static bool verify_local(struct verify *v, struct error *err)
         &(struct local_farm_options){
             .state = state, .pack = v->pack, .device = v->device, .workers = (int)v->workers },
         err);
-    struct session *s = farm ? session_open(&(struct session_options){ .farm = local_farm_address(farm),
-                                                                       .timeout_ms = START_TIMEOUT_MS,
-                                                                       .stop = &command_stop,
-                                                                       .alive = local_farm_alive,
-                                                                       .context = farm },
-                                            err)
-                             : NULL;
+    struct session *s = farm ? command_connect_local(farm, err) : NULL;
     bool ok = s && verify_on(s, v, err);
     session_close(&s);
     local_farm_close(&farm);
@@ -234,6 +227,24 @@ static bool verify_standing(struct verify *v, struct error *err)
     bool ok = s && verify_on(s, v, err);
     session_close(&s);
     return ok;
+}
+
+static bool verify(void *options, const char *const *operands, int count, struct error *err)
+{
+    struct verify *v = options;
+    if (v->has_seed && !v->sample)
+        return error_set(err, ERROR_USAGE, "--seed: only a --sample is chosen by lot");
+    if (v->local && v->farm.farm)
+        return error_set(err, ERROR_USAGE, "--local: a private farm has no address: leave out --farm");
+    if (!v->local && (v->pack || v->device || v->has_workers))
+        return error_set(err, ERROR_USAGE, "%s: a standing farm has its own: give --local",
+                         v->pack     ? "--pack"
+                         : v->device ? "--device"
+                                     : "--workers");
+    v->manifest = operands[0];
+    v->images = operands + 1;
+    v->image_count = count - 1;
+    return v->local ? verify_local(v, err) : verify_standing(v, err);
 }
 
 int cmd_verify(int argc, char **argv)
@@ -261,27 +272,5 @@ int cmd_verify(int argc, char **argv)
         .min_operands = 1,
         .max_operands = 1 + MOST_IMAGES,
     };
-    struct error err = { 0 };
-    const char *operands[argc];
-    int count = 0;
-    enum args_result parsed = args_parse(&command, argc, argv, operands, &count, &err);
-    if (parsed == ARGS_HELP)
-        return 0;
-    bool ok = parsed == ARGS_OK;
-    if (ok && v.has_seed && !v.sample)
-        ok = error_set(&err, ERROR_USAGE, "--seed: only a --sample is chosen by lot");
-    if (ok && v.local && v.farm.farm)
-        ok = error_set(&err, ERROR_USAGE, "--local: a private farm has no address: leave out --farm");
-    if (ok && !v.local && (v.pack || v.device || v.has_workers))
-        ok = error_set(&err, ERROR_USAGE, "%s: a standing farm has its own: give --local",
-                       v.pack     ? "--pack"
-                       : v.device ? "--device"
-                                  : "--workers");
-    if (ok) {
-        v.manifest = operands[0];
-        v.images = operands + 1;
-        v.image_count = count - 1;
-        ok = v.local ? verify_local(&v, &err) : verify_standing(&v, &err);
-    }
-    return ok ? 0 : command_fail(&err);
+    return command_run(&command, argc, argv, verify, &v);
 }

@@ -3,21 +3,18 @@
 #include "client/follow.h"
 #include "client/output.h"
 
-#include <stdio.h>
-
-static bool watch(const struct farm_options *o, uint64_t id, struct error *err)
+static bool watch(void *options, const char *const *operands, int count, struct error *err)
 {
+    const struct farm_options *o = options;
     struct arena arena = { 0 };
+    uint64_t id;
+    (void)count;
+    if (!command_campaign(operands[0], &id, err))
+        return false;
     struct session *s = command_connect(o, err);
     const Shotline__CampaignStatus *c = s ? follow(s, id, progress_style_for(o->json), &arena, err) : NULL;
-    if (c && o->json) {
-        output_json(output_campaign_json(c));
-    } else if (c) {
-        struct str text = { 0 };
-        output_summary(c, &text);
-        fputs(str_text(&text), stderr);
-        str_free(&text);
-    }
+    if (c)
+        output_end(c, o->json);
     bool ok = c && follow_verdict(c, err);
     session_close(&s);
     arena_free(&arena);
@@ -37,14 +34,5 @@ int cmd_watch(int argc, char **argv)
         .min_operands = 1,
         .max_operands = 1,
     };
-    struct error err = { 0 };
-    const char *operands[argc];
-    uint64_t id = 0;
-    int count = 0;
-    enum args_result parsed = args_parse(&command, argc, argv, operands, &count, &err);
-    if (parsed == ARGS_HELP)
-        return 0;
-    if (parsed == ARGS_BAD || !command_campaign(operands[0], &id, &err) || !watch(&farm, id, &err))
-        return command_fail(&err);
-    return 0;
+    return command_run(&command, argc, argv, watch, &farm);
 }

@@ -41,15 +41,45 @@ static void print_workers(const Shotline__WorkersReply *reply, bool json, struct
     table_free(&t);
 }
 
+struct workers {
+    struct farm_options farm;
+    const char *drain;
+};
+
+static bool list_or_drain(void *options, const char *const *operands, int count, struct error *err)
+{
+    const struct workers *o = options;
+    struct arena arena = { 0 };
+    struct str text = { 0 };
+    Shotline__ToFarm request = SHOTLINE__TO_FARM__INIT;
+    Shotline__WorkersRequest ask = SHOTLINE__WORKERS_REQUEST__INIT;
+    Shotline__DrainRequest leave = SHOTLINE__DRAIN_REQUEST__INIT;
+    (void)operands;
+    (void)count;
+    leave.name = (char *)o->drain;
+    if (o->drain)
+        request.drain = &leave;
+    else
+        request.workers = &ask;
+    const Shotline__FromFarm *reply = command_ask(&o->farm, &request, &arena, err);
+    bool ok = reply && ((o->drain ? reply->drained != NULL : reply->workers != NULL) ||
+                        error_set(err, ERROR_INPUT, "the farm's answer lists no workers"));
+    if (ok && !o->drain) {
+        print_workers(reply->workers, o->farm.json, &text);
+        output_text(&text);
+    }
+    arena_free(&arena);
+    return ok;
+}
+
 int cmd_workers(int argc, char **argv)
 {
-    struct farm_options farm = FARM_DEFAULTS;
-    const char *drain = NULL;
+    struct workers o = { .farm = FARM_DEFAULTS };
     const struct arg_option options[] = {
-        FARM_OPTIONS(farm),
+        FARM_OPTIONS(o.farm),
         { .name = "drain",
           .kind = ARG_TEXT,
-          .to = &drain,
+          .to = &o.drain,
           .value = "NAME",
           .help = "tell this worker to hand back its work and leave" },
     };
@@ -60,37 +90,5 @@ int cmd_workers(int argc, char **argv)
         .options = options,
         .option_count = sizeof options / sizeof options[0],
     };
-    struct error err = { 0 };
-    const char *operands[argc];
-    int count = 0;
-    enum args_result parsed = args_parse(&command, argc, argv, operands, &count, &err);
-    if (parsed == ARGS_HELP)
-        return 0;
-    if (parsed == ARGS_BAD)
-        return command_fail(&err);
-
-    struct arena arena = { 0 };
-    struct str text = { 0 };
-    Shotline__ToFarm request = SHOTLINE__TO_FARM__INIT;
-    Shotline__WorkersRequest ask = SHOTLINE__WORKERS_REQUEST__INIT;
-    Shotline__DrainRequest leave = SHOTLINE__DRAIN_REQUEST__INIT;
-    leave.name = (char *)drain;
-    if (drain)
-        request.drain = &leave;
-    else
-        request.workers = &ask;
-    struct session *s = command_connect(&farm, &err);
-    const Shotline__FromFarm *reply =
-        s ? session_ask(s, &request, (int64_t)(farm.timeout_s * 1000), &arena, &err) : NULL;
-    bool ok = reply != NULL;
-    if (reply && (drain ? !reply->drained : !reply->workers))
-        ok = error_set(&err, ERROR_INPUT, "the farm's answer lists no workers");
-    if (ok && !drain) {
-        print_workers(reply->workers, farm.json, &text);
-        fputs(str_text(&text), stdout);
-    }
-    session_close(&s);
-    str_free(&text);
-    arena_free(&arena);
-    return ok ? 0 : command_fail(&err);
+    return command_run(&command, argc, argv, list_or_drain, &o);
 }

@@ -1,8 +1,9 @@
-/* commands - the commands of `shotline`; each has a file cmd_NAME.c. A command gets its own argv and returns the exit
- * code. */
+/* commands - the commands of `shotline`, each with a file cmd_NAME.c, and what they have in common: a command gets its
+ * own argv, has a table of options and a body, and returns the exit code. */
 #ifndef SHOTLINE_CLIENT_COMMANDS_H
 #define SHOTLINE_CLIENT_COMMANDS_H
 
+#include "client/local_farm.h"
 #include "client/session.h"
 #include "common/base/args.h"
 #include "common/base/error.h"
@@ -28,6 +29,12 @@ int cmd_revoke(int argc, char **argv);
 
 /* Set by SIGINT, SIGTERM and SIGHUP: what runs ends soon and cleans up. */
 extern atomic_bool command_stop;
+
+/* What a command does once its `options` (the struct that its table fills) and operands were read. */
+typedef bool command_body(void *options, const char *const *operands, int count, struct error *err);
+
+/* Reads the arguments by the table and runs the body; returns the exit code. */
+int command_run(const struct arg_command *c, int argc, char **argv, command_body *body, void *options);
 
 /* Says what went wrong on stderr; returns the exit code. */
 int command_fail(const struct error *err);
@@ -60,6 +67,13 @@ struct farm_options {
 
 /* Connects; NULL with *err when nobody answers. */
 struct session *command_connect(const struct farm_options *o, struct error *err);
+
+/* The same for a private farm that was just started. */
+struct session *command_connect_local(struct local_farm *farm, struct error *err);
+
+/* Connects and asks one thing; the reply lives in `arena`. Whether it answers the question is the caller's to see. */
+const Shotline__FromFarm *command_ask(const struct farm_options *o, Shotline__ToFarm *request, struct arena *arena,
+                                      struct error *err);
 
 /* "90s", "30m", "24h", "7d" in milliseconds. */
 bool command_duration(const char *text, uint64_t *ms, struct error *err);

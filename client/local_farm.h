@@ -11,6 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* How long the coordinator is waited for: it reads its pack first. */
+enum { LOCAL_FARM_START_MS = 120000 };
+
 struct local_farm;
 
 struct local_farm_options {

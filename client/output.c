@@ -241,3 +241,22 @@ void output_summary(const Shotline__CampaignStatus *c, struct str *to)
     for (size_t i = 0; i < c->n_videos; i++)
         output_faults(c->videos[i], to);
 }
+
+void output_text(struct str *text)
+{
+    fputs(str_text(text), stdout);
+    str_free(text);
+}
+
+void output_end(const Shotline__CampaignStatus *c, bool json)
+{
+    struct str text = { 0 };
+
+    if (json) {
+        output_json(output_campaign_json(c));
+        return;
+    }
+    output_summary(c, &text);
+    fputs(str_text(&text), stderr);
+    str_free(&text);
+}

@@ -16,6 +16,9 @@ void output_clock(int64_t ms, char *to, size_t room);
 const char *output_state(Shotline__WorkState state); /* "running" */
 bool output_state_ended(Shotline__WorkState state);
 
+/* Prints the text on stdout and drops it. */
+void output_text(struct str *text);
+
 /* A table: the first row is the head; columns are as wide as their widest cell; no blanks at line ends. */
 #define TABLE_COLUMNS 12 /* at most */
 struct table {
@@ -45,5 +48,7 @@ void output_faults(const Shotline__VideoStatus *v, struct str *to);
 
 /* What a finished campaign cost, for people, and which of its shots did not pass: a few lines. */
 void output_summary(const Shotline__CampaignStatus *c, struct str *to);
+/* Prints how a campaign ended: its summary on stderr, or with `json` a line on stdout. */
+void output_end(const Shotline__CampaignStatus *c, bool json);
 
 #endif
