@@ -38,7 +38,7 @@ floor client common/base common/wire proto client
 
 home 'vulkan/' 'common/gpu/.*'
 home '(czmq|zmq)\.h' 'common/wire/.*|coordinator/(loop|main|planner[a-z_]*)\.c|worker/(loop|main|courier|runner)\.c'
-home 'sqlite3\.h' 'coordinator/store[a-z_]*\.c'
+home 'sqlite3\.h' 'coordinator/store[a-z_]*\.[ch]'
 home 'lib(av|sw)[a-z]+/' 'worker/video_[a-z]+\.[ch]'
 home 'libconfig\.h' 'common/base/config\.c'
 home 'jansson\.h' 'common/base/json\.h'
