@@ -14,7 +14,6 @@
 #define fail_msg(...) (fprintf(stderr, __VA_ARGS__), abort())
 #include "tests/unit/farm_plan.h"
 
-#define CLIENTS         8
 #define TASKS_PER_VIDEO 14 /* about */
 #define ASK_AGAIN_MS    3000
 #define LOOK_MS         20000
@@ -126,6 +125,10 @@ static void ask(struct world *w, uint32_t who, uint64_t token, void *data)
     (void)token, (void)data;
     if (o->ended)
         return;
+    if (!keys_client_joined(w, who % CLIENTS)) {
+        world_at(w, w->now_ms + ASK_AGAIN_MS, ask, who, 0, NULL);
+        return;
+    }
     o->asked++;
     if (!o->id) {
         submit(w, who);
@@ -145,6 +148,20 @@ static void ask(struct world *w, uint32_t who, uint64_t token, void *data)
     world_at(w, w->now_ms + (o->id ? LOOK_MS : ASK_AGAIN_MS), ask, who, 0, NULL);
 }
 
+/* It was told that it may not. That is right while it is, or is about to be, revoked; and later it is no longer who has
+ * submitted what its former self did. */
+static void take_refusal(struct world *w, uint32_t client, struct order *o, const char *text)
+{
+    bool renewed;
+
+    if (!keys_client_good(w, client, &renewed))
+        return;
+    if (renewed && !strncmp(text, "somebody else", 13))
+        o->cancel = false;
+    else
+        world_break(w, "client %" PRIu32 " is in good standing and was told: %s", client, text);
+}
+
 static void take_answer(struct world *w, const Shotline__FromFarm *m)
 {
     uint32_t number = (uint32_t)(m->sequence % 100000);
@@ -162,6 +179,8 @@ static void take_answer(struct world *w, const Shotline__FromFarm *m)
     } else if (m->status && m->status->n_campaigns == 1 && !o->ended && m->status->campaigns[0]->campaign == o->id) {
         o->ended = work_ended((enum work_state)m->status->campaigns[0]->state);
         w->clients->ended += o->ended;
+    } else if (m->error && m->error->kind == SHOTLINE__FARM_ERROR_KIND__FARM_FORBIDDEN) {
+        take_refusal(w, number % CLIENTS, o, m->error->text);
     } else if (m->error && m->error->kind != SHOTLINE__FARM_ERROR_KIND__FARM_BUSY) {
         world_break(w, "a client was told: %s", m->error->text);
     }

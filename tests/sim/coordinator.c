@@ -11,6 +11,8 @@
 
 #include "common/base/file.h"
 #include "common/base/log.h"
+#include "common/base/clock.h"
+#include "coordinator/guard.h"
 #include "coordinator/planner_thread.h"
 #define fail_msg(...) (fprintf(stderr, __VA_ARGS__), abort())
 #include "tests/unit/farm_plan.h"
@@ -69,6 +71,28 @@ static void planner_forget(struct planner_thread *t)
         free(t->answers[--t->count].plan);
 }
 
+/* ---- its clocks ---- */
+
+int64_t coordinator_wall_ms(const struct world *w)
+{
+    return 1000000000000 + w->now_ms + w->coordinator.wall_off_ms;
+}
+
+/* Few parts of the farm read them by themselves. */
+int64_t __real_clock_now_ms(void);
+int64_t __wrap_clock_now_ms(void);
+int64_t __wrap_clock_now_ms(void)
+{
+    return world ? world->now_ms : __real_clock_now_ms();
+}
+
+int64_t __real_clock_wall_ms(void);
+int64_t __wrap_clock_wall_ms(void);
+int64_t __wrap_clock_wall_ms(void)
+{
+    return world ? coordinator_wall_ms(world) : __real_clock_wall_ms();
+}
+
 /* ---- life and death ---- */
 
 static void start(struct world *w, uint32_t who, uint64_t token, void *data);
@@ -107,6 +131,7 @@ static void end(struct world *w)
         farm_close(&c->farm);
     c->up = false;
     store_close(&c->store);
+    guard_close(&c->guard);
     network_coordinator_gone(w);
     planner_forget(c->planner);
     c->turn_at_ms = INT64_MAX;
@@ -128,7 +153,7 @@ static void turn(struct world *w, uint32_t who, uint64_t token, void *data)
     c->turns++;
     uint64_t faults = w->faults[FAULT_DISK_FULL] + w->faults[FAULT_DISK_ERROR];
     c->at_work = true;
-    bool ok = farm_turn(&c->farm, w->now_ms, 1000000000000 + w->now_ms + c->wall_off_ms, &err);
+    bool ok = farm_turn(&c->farm, w->now_ms, coordinator_wall_ms(w), &err);
     c->at_work = false;
     if (c->farm.out_room > c->most_out)
         c->most_out = c->farm.out_room;
@@ -171,7 +196,7 @@ static void start(struct world *w, uint32_t who, uint64_t token, void *data)
         coordinator_doom(w, (uint32_t)dice_between(&w->luck, 1, 40), dice_u64(&w->luck) & 1);
     c->at_work = true;
     c->store = store_open("farm.db", &err);
-    if (c->store)
+    if (c->store && keys_guard(w, &c->guard, c->store, coordinator_wall_ms(w), &err))
         c->up = farm_open(&c->farm,
                           &(struct farm_parts){ .pack_dir = c->pack,
                                                 .store = c->store,
@@ -179,8 +204,9 @@ static void start(struct world *w, uint32_t who, uint64_t token, void *data)
                                                 .workers = network_endpoint(w, false),
                                                 .clients = network_endpoint(w, true),
                                                 .kernel_proof = { { 42 } },
-                                                .planner = c->planner },
-                          w->now_ms, 1000000000000 + w->now_ms + c->wall_off_ms, &err);
+                                                .planner = c->planner,
+                                                .guard = c->guard },
+                          w->now_ms, coordinator_wall_ms(w), &err);
     c->at_work = false;
     c->farm.gates.limit[CHECK_FRAMES] = GATE_MOST_FRAMES; /* stand-ins have no frames */
     if (!c->up || c->dead) {
@@ -255,6 +281,7 @@ void coordinator_close(struct world *w)
         farm_close(&c->farm);
     c->dead = true;
     store_close(&c->store);
+    guard_close(&c->guard);
     planner_forget(c->planner);
     free(c->planner);
     file_remove_tree(c->dir, &err);

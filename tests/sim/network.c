@@ -8,11 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CLIENT_PEERS 1000000 /* numbers from here are clients */
-
 struct parcel {
     uint32_t from, connection; /* of the peer at the other end */
-    uint32_t boot;             /* of that worker, and of the farm, when it was written */
+    struct curve_key key;
+    uint32_t boot; /* of that worker, and of the farm, when it was written */
     uint64_t restarts;
     size_t size;
     uint8_t data[];
@@ -91,9 +90,11 @@ bool endpoint_receive(struct endpoint *e, struct message *m)
     e->taken = e->waiting[e->first];
     e->first = (e->first + 1) % e->room;
     e->count--;
-    *m = (struct message){ .peer = peer_of(e->taken), .data = e->taken->data, .size = e->taken->size };
+    *m = (struct message){
+        .peer = peer_of(e->taken), .key = e->taken->key, .data = e->taken->data, .size = e->taken->size
+    };
     if (!e->clients)
-        oracle_read(e->w, e->taken->from, e->taken->data, e->taken->size);
+        oracle_read(e->w, e->taken->from, &e->taken->key, e->taken->data, e->taken->size);
     return true;
 }
 
@@ -136,12 +137,14 @@ static void arrive_at_farm(struct world *w, uint32_t who, uint64_t token, void *
 
 /* ---- the wires ---- */
 
-static struct parcel *parcel_new(struct world *w, uint32_t from, uint32_t connection, const void *data, size_t size)
+static struct parcel *parcel_new(struct world *w, uint32_t from, uint32_t connection, const struct curve_key *key,
+                                 const void *data, size_t size)
 {
     struct parcel *p = xmalloc(sizeof *p + size);
 
     *p = (struct parcel){ .from = from,
                           .connection = connection,
+                          .key = *key,
                           .boot = from < w->set.workers ? worker_boots(w, from) : 0,
                           .restarts = w->coordinator.restarts,
                           .size = size };
@@ -182,20 +185,31 @@ static void carry(struct world *w, event_handler *arrive, uint32_t who, struct p
         at_ms += dice_between(&w->luck, 1000, 25000);
     if (fault_strikes(w, FAULT_REPEAT, 60000))
         world_at(w, at_ms + dice_between(&w->luck, 1, (dice_u64(&w->luck) & 7) ? 500 : 40000), arrive, who, 0,
-                 parcel_new(w, p->from, p->connection, p->data, p->size));
+                 parcel_new(w, p->from, p->connection, &p->key, p->data, p->size));
     if (mayhem && fault_strikes(w, FAULT_GARBLE, 5000))
         garble(w, p);
     world_at(w, at_ms, arrive, who, 0, p);
 }
 
+void network_from_peer(struct world *w, bool client, uint32_t peer, uint32_t connection, const struct curve_key *key,
+                       const void *data, size_t size)
+{
+    carry(w, arrive_at_farm, client, parcel_new(w, peer, connection, key, data, size), !client);
+}
+
 void network_from_worker(struct world *w, uint32_t worker, uint32_t connection, const void *data, size_t size)
 {
-    carry(w, arrive_at_farm, 0, parcel_new(w, worker, connection, data, size), true);
+    const struct curve_key key = keys_worker(w, worker);
+
+    network_from_peer(w, false, worker, connection, &key, data, size);
 }
 
 void network_from_client(struct world *w, uint32_t client, const void *data, size_t size)
 {
-    carry(w, arrive_at_farm, 1, parcel_new(w, CLIENT_PEERS + client, 0, data, size), false);
+    uint32_t connection;
+    const struct curve_key key = keys_client(w, client, &connection);
+
+    network_from_peer(w, true, PEER_CLIENTS + client, connection, &key, data, size);
 }
 
 void network_cut(struct world *w, uint32_t worker, int64_t until_ms)
@@ -215,25 +229,56 @@ static void arrive_at_worker(struct world *w, uint32_t who, uint64_t token, void
 static void arrive_at_client(struct world *w, uint32_t who, uint64_t token, void *data)
 {
     struct parcel *p = data;
+    uint32_t connection;
 
     (void)who, (void)token;
-    client_receive(w, p->from - CLIENT_PEERS, p->data, p->size);
+    if (p->from >= PEER_OPERATOR) {
+        keys_receive(w, p->from, p->connection, p->data, p->size);
+    } else {
+        keys_client(w, p->from - PEER_CLIENTS, &connection);
+        if (connection == p->connection)
+            client_receive(w, p->from - PEER_CLIENTS, p->data, p->size);
+    }
     free(p);
+}
+
+/* Whether a connection is the one that its peer has now, and the key that it was made with. */
+static bool is_connected(struct world *w, bool client, uint32_t from, uint32_t connection, struct curve_key *key)
+{
+    uint32_t newest;
+
+    *key = (struct curve_key){ { 0 } };
+    if (client && from >= PEER_OPERATOR)
+        return true;
+    if (client) {
+        *key = keys_client(w, from - PEER_CLIENTS, &newest);
+        return connection == newest;
+    }
+    if (!worker_connected(w, from, connection))
+        return false;
+    *key = keys_worker(w, from);
+    return true;
 }
 
 bool endpoint_send(struct endpoint *e, const struct peer *peer, const void *data, size_t size)
 {
     struct world *w = e->w;
     uint32_t from, connection;
+    struct curve_key key;
 
     if (coordinator_step(w) != STEP_LIVES)
         return false;
     memcpy(&from, peer->id, 4);
     memcpy(&connection, peer->id + 4, 4);
-    oracle_sent(w, e->clients, e->clients ? from - CLIENT_PEERS : from, data, size);
-    if (!e->clients && !worker_connected(w, from, connection))
+    if (from >= PEER_TRESPASSERS) {
+        keys_trespasser_told(w, e->clients, data, size);
+        return true;
+    }
+    const bool connected = is_connected(w, e->clients, from, connection, &key);
+    oracle_sent(w, e->clients, from, connection, connected ? &key : NULL, data, size);
+    if (!connected)
         return false;
-    carry(w, e->clients ? arrive_at_client : arrive_at_worker, 0, parcel_new(w, from, connection, data, size),
+    carry(w, e->clients ? arrive_at_client : arrive_at_worker, 0, parcel_new(w, from, connection, &key, data, size),
           !e->clients);
     return true;
 }

@@ -9,6 +9,7 @@
 #include "common/base/log.h"
 #include "common/wire/codec.h"
 #include "coordinator/compile.h"
+#include "coordinator/guard.h"
 #include "coordinator/intake.h"
 #include "coordinator/manifest.h"
 #include "coordinator/plan.h"
@@ -36,6 +37,13 @@ struct commit {
     struct digest key;
     uint64_t task;
     bool done, lost; /* lost: stored outputs were taken away, so it may be made again */
+};
+
+/* What the farm has said of a key. */
+struct right {
+    struct curve_key key;
+    enum role role;
+    bool asked, revoked; /* it was asked to revoke it; it said that it did */
 };
 
 struct expected_video {
@@ -68,6 +76,10 @@ struct oracle {
     const void *reading; /* the message that the farm works on */
     size_t reading_size;
     uint32_t reading_worker;
+    struct curve_key reading_key;
+    struct index rights; /* by the key's first bytes */
+    struct right **right_list;
+    size_t right_count, right_room;
 
     struct expected *expected;
     size_t expected_count, expected_room;
@@ -235,6 +247,88 @@ void oracle_cancelled(struct world *w, const uint8_t token[16])
     expected_of(w->oracle, token)->cancelled = true;
 }
 
+/* ---- who may do what ---- */
+
+static struct right *right_of(const struct oracle *o, const struct curve_key *key)
+{
+    uint64_t v;
+
+    memcpy(&v, key->bytes, sizeof v);
+    return index_get(&o->rights, v);
+}
+
+void oracle_joined(struct world *w, const struct curve_key *key, enum role role)
+{
+    struct oracle *o = w->oracle;
+    uint64_t v;
+
+    if (right_of(o, key)) /* told again */
+        return;
+    if (o->right_count == o->right_room) {
+        o->right_room = o->right_room ? 2 * o->right_room : 64;
+        o->right_list = xrealloc(o->right_list, o->right_room * sizeof(struct right *));
+    }
+    struct right *r = o->right_list[o->right_count++] = xcalloc(1, sizeof *r);
+    *r = (struct right){ .key = *key, .role = role };
+    memcpy(&v, key->bytes, sizeof v);
+    index_put(&o->rights, v, r);
+}
+
+void oracle_revoking(struct world *w, const struct curve_key *key)
+{
+    right_of(w->oracle, key)->asked = true;
+}
+
+void oracle_revoked(struct world *w, const struct curve_key *key)
+{
+    right_of(w->oracle, key)->revoked = true;
+}
+
+bool oracle_key_revoked(const struct world *w, const struct curve_key *key)
+{
+    const struct right *r = right_of(w->oracle, key);
+
+    return r && r->revoked;
+}
+
+static void check_right(struct world *w, const struct curve_key *key, enum role role, const char *what)
+{
+    const struct right *r = right_of(w->oracle, key);
+
+    if (curve_is_none(key))
+        return;
+    if (!r)
+        world_break(w, "%s: by a key that never joined", what);
+    else if (r->revoked)
+        world_break(w, "%s: by a key that was revoked", what);
+    else if (r->role != role)
+        world_break(w, "%s: by a key for a %s", what, role_name(r->role));
+}
+
+/* Nobody is turned away who may come in. */
+static void check_refused(struct world *w, const struct curve_key *key, const char *reason)
+{
+    const struct right *r = right_of(w->oracle, key);
+
+    for (enum refusal why = REFUSAL_UNKNOWN; r && !r->asked && why <= REFUSAL_ROLE; why++)
+        if (!strcmp(reason, refusal_text(why)))
+            world_break(w, "a %s in good standing was refused: %s", role_name(r->role), reason);
+}
+
+static void check_guard(struct world *w)
+{
+    const struct oracle *o = w->oracle;
+
+    for (size_t i = 0; i < o->right_count; i++) {
+        const struct right *r = o->right_list[i];
+        const enum role now = guard_role(w->coordinator.guard, &r->key);
+
+        if (r->revoked ? now != ROLE_NOBODY : now != r->role && !(r->asked && now == ROLE_NOBODY))
+            world_break(w, "a key of a %s was %s, and after a restart it is one of %s", role_name(r->role),
+                        r->revoked ? "revoked" : "accepted", now == ROLE_NOBODY ? "nobody" : role_name(now));
+    }
+}
+
 /* ---- what leaves the farm ---- */
 
 static void lease_sent(struct world *w, uint32_t worker, const Shotline__Lease *lease)
@@ -277,7 +371,31 @@ static void submitted_sent(struct world *w, uint64_t id)
     e->id = id;
 }
 
-void oracle_sent(struct world *w, bool client, uint32_t who, const void *data, size_t size)
+static void sent_to_client(struct world *w, uint32_t peer, uint32_t connection, const struct curve_key *key,
+                           const Shotline__FromFarm *m)
+{
+    if (m->joined)
+        keys_joined_sent(w, peer, connection);
+    if (m->submitted)
+        submitted_sent(w, m->submitted->campaign);
+    if (key && (m->submitted || m->cancelled))
+        check_right(w, key, ROLE_SUBMITTER, m->submitted ? "a campaign was accepted" : "a campaign was cancelled");
+}
+
+static void sent_to_worker(struct world *w, uint32_t worker, const struct curve_key *key, const Shotline__ToWorker *m)
+{
+    if (m->lease)
+        lease_sent(w, worker, m->lease);
+    if (key && m->lease)
+        check_right(w, key, ROLE_WORKER, "a task was leased");
+    if (key && m->refused)
+        check_refused(w, key, m->refused->reason);
+    if (m->ack && m->ack->verdict == SHOTLINE__REPORT_VERDICT__REPORT_SUPERSEDED)
+        w->oracle->superseded++;
+}
+
+void oracle_sent(struct world *w, bool client, uint32_t peer, uint32_t connection, const struct curve_key *key,
+                 const void *data, size_t size)
 {
     struct arena arena = { 0 };
     struct error err;
@@ -285,23 +403,22 @@ void oracle_sent(struct world *w, bool client, uint32_t who, const void *data, s
     if (client) {
         const Shotline__FromFarm *m = codec_unpack(&shotline__from_farm__descriptor, data, size, &arena, &err);
 
-        if (m && m->submitted)
-            submitted_sent(w, m->submitted->campaign);
+        if (m)
+            sent_to_client(w, peer, connection, key, m);
     } else {
         const Shotline__ToWorker *m = codec_unpack(&shotline__to_worker__descriptor, data, size, &arena, &err);
 
-        if (m && m->lease)
-            lease_sent(w, who, m->lease);
-        if (m && m->ack && m->ack->verdict == SHOTLINE__REPORT_VERDICT__REPORT_SUPERSEDED)
-            w->oracle->superseded++;
+        if (m)
+            sent_to_worker(w, peer, key, m);
     }
     arena_free(&arena);
 }
 
 /* ---- what is committed ---- */
 
-void oracle_read(struct world *w, uint32_t worker, const void *data, size_t size)
+void oracle_read(struct world *w, uint32_t worker, const struct curve_key *key, const void *data, size_t size)
 {
+    w->oracle->reading_key = *key;
     w->oracle->reading = data;
     w->oracle->reading_size = size;
     w->oracle->reading_worker = worker;
@@ -361,6 +478,7 @@ bool __wrap_store_put_result(struct store *s, const struct digest *key, const st
         world_break(world, "a result was stored without a report");
     else
         check_fence(world, key, m->done);
+    check_right(world, &o->reading_key, ROLE_WORKER, "a result was taken");
     if (c->done && !c->lost)
         world_break(world, "task %" PRIu64 ": its result was committed already, for task %" PRIu64,
                     m && m->done ? m->done->task : 0, c->task);
@@ -418,6 +536,7 @@ void oracle_restarted(struct world *w)
     struct farm *f = &w->coordinator.farm;
     struct task_output outputs[TASK_MAX_OUTPUTS];
 
+    check_guard(w);
     for (size_t i = 0; i < o->pending_count; i++)
         if (!o->pending[i]->done && store_find_result(f->store, &o->pending[i]->key, outputs)) {
             o->pending[i]->done = true;
@@ -643,8 +762,12 @@ void oracle_close(struct world *w)
 
     for (size_t i = 0; i < o->commit_count; i++)
         free(o->commit_list[i]);
+    for (size_t i = 0; i < o->right_count; i++)
+        free(o->right_list[i]);
     for (size_t i = 0; i < o->expected_count; i++)
         free(o->expected[i].videos);
+    free(o->right_list);
+    index_free(&o->rights);
     free(o->commit_list);
     free(o->expected);
     free(o->leased);

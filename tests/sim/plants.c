@@ -2,6 +2,7 @@
  * itself knows nothing of them. A simulator that does not find them proves nothing. */
 #include "tests/sim/world.h"
 
+#include "coordinator/access.h"
 #include "coordinator/lifecycle.h"
 #include "coordinator/takes.h"
 
@@ -81,4 +82,46 @@ void __wrap_takes_restore(struct video *v)
 {
     if (!strikes(PLANT_TAKES, 1))
         __real_takes_restore(v);
+}
+
+enum refusal __real_access_connect(const struct access *a, const struct curve_key *key, int64_t wall_ms);
+enum refusal __wrap_access_connect(const struct access *a, const struct curve_key *key, int64_t wall_ms);
+enum refusal __wrap_access_connect(const struct access *a, const struct curve_key *key, int64_t wall_ms)
+{
+    const enum refusal r = __real_access_connect(a, key, wall_ms);
+
+    return r == REFUSAL_REVOKED && strikes(PLANT_REVOKED, 1) ? REFUSAL_NONE : r;
+}
+
+enum refusal __real_access_check(const struct access *a, const struct curve_key *key, enum access_verb verb,
+                                 int64_t wall_ms);
+enum refusal __wrap_access_check(const struct access *a, const struct curve_key *key, enum access_verb verb,
+                                 int64_t wall_ms);
+enum refusal __wrap_access_check(const struct access *a, const struct curve_key *key, enum access_verb verb,
+                                 int64_t wall_ms)
+{
+    const enum refusal r = __real_access_check(a, key, verb, wall_ms);
+
+    return r == REFUSAL_REVOKED && strikes(PLANT_REVOKED, 1) ? REFUSAL_NONE : r;
+}
+
+bool __real_store_put_key(struct store *s, const struct access_entry *e, struct error *err);
+bool __wrap_store_put_key(struct store *s, const struct access_entry *e, struct error *err);
+bool __wrap_store_put_key(struct store *s, const struct access_entry *e, struct error *err)
+{
+    return (e->state == ACCESS_REVOKED && strikes(PLANT_KEY_LOST, 4)) || __real_store_put_key(s, e, err);
+}
+
+struct access_entry *__real_access_join(struct access *a, const struct curve_key *invite, const struct curve_key *key,
+                                        int64_t wall_ms, struct access_entry **used, enum refusal *why);
+struct access_entry *__wrap_access_join(struct access *a, const struct curve_key *invite, const struct curve_key *key,
+                                        int64_t wall_ms, struct access_entry **used, enum refusal *why);
+struct access_entry *__wrap_access_join(struct access *a, const struct curve_key *invite, const struct curve_key *key,
+                                        int64_t wall_ms, struct access_entry **used, enum refusal *why)
+{
+    struct access_entry *e = access_find(a, invite);
+
+    if (e && e->state == ACCESS_USED && !curve_equal(&e->heir, key) && strikes(PLANT_REPLAY, 1))
+        e->state = ACCESS_INVITED;
+    return __real_access_join(a, invite, key, wall_ms, used, why);
 }

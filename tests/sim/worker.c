@@ -367,6 +367,16 @@ static void boot(struct world *w, uint32_t who, uint64_t token, void *data)
     look_after(m);
 }
 
+void worker_rekeyed(struct world *w, uint32_t worker)
+{
+    struct machine *m = &w->workers->list[worker];
+
+    agent_free(&m->agent);
+    m->job.runs = false;
+    m->stalled_until_ms = 0;
+    world_at(w, w->now_ms + dice_between(&w->luck, 1, 1000), boot, m->index, ++m->life, NULL);
+}
+
 static void kill_machine(struct machine *m, bool wipe)
 {
     struct world *w = m->w;
@@ -534,7 +544,8 @@ void workers_open(struct world *w)
         snprintf(m->name, sizeof m->name, "w%" PRIu32, i);
         m->device_bytes = (i % 4 ? 8 : 4) * GIB;
         m->slowness = dice_between(&w->content, 50, 300);
-        world_at(w, w->now_ms + dice_between(&w->luck, 1, 3000), boot, i, 0, NULL);
+        if (keys_worker_joined(w, i)) /* else it starts with its key */
+            world_at(w, w->now_ms + dice_between(&w->luck, 1, 3000), boot, i, 0, NULL);
     }
     if (!w->calm)
         world_at(w, fault_next_ms(w, 1 + 8000 / w->set.workers), harm, 0, 0, NULL);

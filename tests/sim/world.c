@@ -34,13 +34,16 @@ const char *const fault_names[FAULT_COUNT] = {
     [FAULT_DISK_ERROR] = "database disk errors",
     [FAULT_BLOB_FULL] = "blobs without room",
     [FAULT_BLOB_LOST] = "stored blobs lost",
+    [FAULT_REVOKE] = "keys revoked",
+    [FAULT_TRESPASS] = "requests beyond a key",
 };
 
 const char *const plant_names[PLANT_COUNT] = {
     [PLANT_NONE] = "none",       [PLANT_NO_FENCE] = "no-fence",         [PLANT_EARLY_REPLY] = "early-reply",
     [PLANT_NO_SYNC] = "no-sync", [PLANT_LOST_RECORD] = "lost-record",   [PLANT_FORGOTTEN] = "forgotten",
     [PLANT_TOKEN] = "token",     [PLANT_SAME_ATTEMPT] = "same-attempt", [PLANT_LENIENT] = "lenient",
-    [PLANT_TAKES] = "takes",
+    [PLANT_TAKES] = "takes",     [PLANT_REVOKED] = "revoked",           [PLANT_KEY_LOST] = "key-lost",
+    [PLANT_REPLAY] = "replay",
 };
 
 struct world *world;
@@ -185,6 +188,7 @@ bool world_run(struct world *w, const struct settings *s)
     blobs_open(w);
     network_open(w);
     oracle_open(w);
+    keys_open(w);
     coordinator_open(w);
     workers_open(w);
     clients_open(w);
@@ -227,6 +231,7 @@ void world_close(struct world *w)
     free(w->schedule.heap);
     clients_close(w);
     workers_close(w);
+    keys_close(w);
     coordinator_close(w);
     oracle_close(w);
     network_close(w);

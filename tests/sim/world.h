@@ -7,6 +7,7 @@
 #define SHOTLINE_TESTS_SIM_WORLD_H
 
 #include "common/base/arena.h"
+#include "common/base/credential.h"
 #include "common/base/hash.h"
 #include "common/base/str.h"
 #include "coordinator/farm.h"
@@ -57,6 +58,8 @@ enum fault {
     FAULT_DISK_ERROR,  /* a read, write or sync of its database fails */
     FAULT_BLOB_FULL,   /* a blob finds no room */
     FAULT_BLOB_LOST,   /* a blob that was stored is gone */
+    FAULT_REVOKE,      /* a key is revoked while its bearer works */
+    FAULT_TRESPASS,    /* somebody asks for what its key does not allow */
     FAULT_COUNT
 };
 extern const char *const fault_names[FAULT_COUNT];
@@ -73,6 +76,9 @@ enum plant {
     PLANT_SAME_ATTEMPT, /* a task is tried again under the same number */
     PLANT_LENIENT,      /* now and then a take passes that failed its gates */
     PLANT_TAKES,        /* a restart forgets which takes are shown */
+    PLANT_REVOKED,      /* revoked keys go on being heard */
+    PLANT_KEY_LOST,     /* a restart forgets some revocations */
+    PLANT_REPLAY,       /* an invite can be used twice */
     PLANT_COUNT
 };
 extern const char *const plant_names[PLANT_COUNT];
@@ -110,7 +116,9 @@ struct network;
 struct disk;
 struct workers;
 struct clients;
+struct keys;
 struct oracle;
+struct guard;
 
 struct coordinator {
     char dir[64], pack[96];
@@ -125,6 +133,7 @@ struct coordinator {
     struct store *store;
     struct endpoint *workers, *clients;
     struct planner_thread *planner;
+    struct guard *guard;
     uint64_t turns, restarts;
     size_t most_out;
 };
@@ -145,6 +154,7 @@ struct world {
     struct store_dir *blobs;
     struct workers *workers;
     struct clients *clients;
+    struct keys *keys;
     struct oracle *oracle;
 };
 
@@ -176,11 +186,23 @@ void coordinator_doom(struct world *w, uint32_t steps, bool power);
 enum step { STEP_LIVES, STEP_DIES /* in this moment */, STEP_DEAD /* and nothing that it still does has an effect */ };
 enum step coordinator_step(struct world *w);
 
+int64_t coordinator_wall_ms(const struct world *w);
+
 /* ---- network ---- */
+
+/* Who is at the other end; workers are 0 and up. */
+#define CLIENTS          8
+#define PEER_CLIENTS     1000000
+#define PEER_OPERATOR    1100000
+#define PEER_JOINERS     1200000
+#define PEER_TRESPASSERS 2000000
+
 void network_open(struct world *w);
 void network_close(struct world *w);
 void network_from_worker(struct world *w, uint32_t worker, uint32_t connection, const void *data, size_t size);
 void network_from_client(struct world *w, uint32_t client, const void *data, size_t size);
+void network_from_peer(struct world *w, bool client, uint32_t peer, uint32_t connection, const struct curve_key *key,
+                       const void *data, size_t size);
 void network_cut(struct world *w, uint32_t worker, int64_t until_ms);
 void network_coordinator_gone(struct world *w); /* what it had not read is lost */
 struct endpoint *network_endpoint(struct world *w, bool clients);
@@ -210,8 +232,9 @@ void worker_receive(struct world *w, uint32_t worker, uint32_t connection, const
 bool worker_connected(const struct world *w, uint32_t worker, uint32_t connection);
 uint32_t worker_connection(const struct world *w, uint32_t worker);
 uint32_t worker_boots(const struct world *w, uint32_t worker);
-void workers_reconnect(struct world *w);         /* the coordinator is back: every connection is a new one */
-uint64_t workers_reports(const struct world *w); /* not acknowledged yet */
+void worker_rekeyed(struct world *w, uint32_t worker); /* it starts anew with another key */
+void workers_reconnect(struct world *w);               /* the coordinator is back: every connection is a new one */
+uint64_t workers_reports(const struct world *w);       /* not acknowledged yet */
 bool task_poisoned(const struct digest *key, enum task_kind kind); /* its inputs cannot be used, wherever it runs */
 
 /* ---- clients ---- */
@@ -220,12 +243,34 @@ void clients_close(struct world *w);
 void client_receive(struct world *w, uint32_t client, const void *data, size_t size);
 bool clients_satisfied(const struct world *w);
 
+/* ---- keys: three farms in four have them; where there are none, every key is none ---- */
+void keys_open(struct world *w);
+void keys_close(struct world *w);
+bool keys_guard(struct world *w, struct guard **g, struct store *s, int64_t wall_ms, struct error *err);
+/* With which it speaks at present. A client with a new key is a new connection. */
+struct curve_key keys_worker(const struct world *w, uint32_t worker);
+struct curve_key keys_client(const struct world *w, uint32_t client, uint32_t *connection);
+bool keys_worker_joined(const struct world *w, uint32_t worker);
+bool keys_client_joined(const struct world *w, uint32_t client);
+/* Whether nobody has asked for its revocation; renewed: it has had another key before. */
+bool keys_client_good(const struct world *w, uint32_t client, bool *renewed);
+void keys_receive(struct world *w, uint32_t peer, uint32_t connection, const void *data, size_t size);
+void keys_joined_sent(struct world *w, uint32_t peer, uint32_t connection);
+void keys_trespasser_told(struct world *w, bool client, const void *data, size_t size);
+
 /* ---- oracle ---- */
 void oracle_open(struct world *w);
 void oracle_close(struct world *w);
-void oracle_sent(struct world *w, bool client, uint32_t who, const void *data, size_t size);
-void oracle_read(struct world *w, uint32_t worker, const void *data, size_t size); /* by the farm, just now */
-void oracle_saved(struct world *w, bool durable);                                  /* what was committed in this turn */
+/* key: of the connection that it is for; NULL: nobody is at its other end any more. */
+void oracle_sent(struct world *w, bool client, uint32_t peer, uint32_t connection, const struct curve_key *key,
+                 const void *data, size_t size);
+/* By the farm, just now. */
+void oracle_read(struct world *w, uint32_t worker, const struct curve_key *key, const void *data, size_t size);
+void oracle_saved(struct world *w, bool durable);                                 /* what was committed in this turn */
+void oracle_joined(struct world *w, const struct curve_key *key, enum role role); /* the farm says so */
+void oracle_revoking(struct world *w, const struct curve_key *key);               /* the farm is asked to */
+void oracle_revoked(struct world *w, const struct curve_key *key);                /* and says so */
+bool oracle_key_revoked(const struct world *w, const struct curve_key *key);
 void oracle_restarted(struct world *w);
 void oracle_audit(struct world *w);
 void oracle_end(struct world *w);
