@@ -11,6 +11,7 @@
 #include "coordinator/schedule.h"
 #include "coordinator/spec.h"
 #include "coordinator/standing.h"
+#include "coordinator/shelf.h"
 #include "coordinator/takes.h"
 #include "coordinator/text.h"
 #include "coordinator/worker_api.h"
@@ -161,13 +162,14 @@ void client_api_planned(struct farm *f, uint64_t job, const char *plan, const st
 
 static struct campaign *find_campaign(const struct request *r, uint64_t id)
 {
-    struct campaign *c = ledger_campaign(&r->f->ledger, (struct campaign_id){ id });
-    char text[64];
+    struct error fault;
+    struct campaign *c = shelf_campaign(r->f, (struct campaign_id){ id }, &fault);
 
-    if (!c) {
-        snprintf(text, sizeof text, "campaign %" PRIu64 " is not known here", id);
-        reply_error(r, SHOTLINE__FARM_ERROR_KIND__FARM_NOT_FOUND, text);
-    }
+    if (!c)
+        reply_error(r,
+                    fault.kind == ERROR_INPUT ? SHOTLINE__FARM_ERROR_KIND__FARM_NOT_FOUND
+                                              : SHOTLINE__FARM_ERROR_KIND__FARM_FAILED,
+                    fault.text);
     return c;
 }
 
@@ -284,17 +286,18 @@ static Shotline__VideoStatus *video_status(const struct video *v, struct arena *
     return m;
 }
 
-static void gate_status(Shotline__CampaignStatus *m, const struct campaign *c)
+static void figures_status(Shotline__CampaignStatus *m, const struct campaign *c)
 {
-    struct take_figures n = { 0 };
+    const struct campaign_figures n = campaign_figures(c);
 
-    for (uint32_t i = 0; i < c->video_count; i++)
-        takes_count(&c->videos[i], &n);
+    m->tasks = n.tasks;
+    m->tasks_done = n.tasks_done;
+    m->tasks_cached = n.tasks_cached;
     m->has_shots_judged = m->has_shots_first_try = m->has_shots_settled = m->has_shots_passed = m->has_retry_ms = true;
-    m->shots_judged = n.shots;
-    m->shots_first_try = n.first_try;
-    m->shots_settled = n.settled;
-    m->shots_passed = n.passed;
+    m->shots_judged = n.shots_judged;
+    m->shots_first_try = n.shots_first_try;
+    m->shots_settled = n.shots_settled;
+    m->shots_passed = n.shots_passed;
     m->retry_ms = (uint64_t)n.retry_ms;
 }
 
@@ -306,15 +309,7 @@ static Shotline__CampaignStatus *campaign_status(const struct request *r, const 
     m->campaign = c->id.v;
     m->name = (char *)c->name;
     m->state = (Shotline__WorkState)c->state;
-    for (uint32_t i = 0; i < c->video_count; i++)
-        for (uint32_t k = 0; k < c->videos[i].task_count; k++) {
-            const struct task *t = &c->videos[i].tasks[k];
-
-            m->tasks++;
-            m->tasks_done += t->state == TASK_DONE;
-            m->tasks_cached += t->state == TASK_DONE && t->cached;
-        }
-    gate_status(m, c);
+    figures_status(m, c);
     int64_t elapsed_ms = (c->ended_ms ? c->ended_ms : r->f->wall_ms) - c->created_ms;
     m->elapsed_ms = elapsed_ms > 0 ? (uint64_t)elapsed_ms : 0;
     m->busy_ms = (uint64_t)c->busy_ms;

@@ -13,6 +13,7 @@
 #include "coordinator/lifecycle.h"
 #include "coordinator/planning.h"
 #include "coordinator/recover.h"
+#include "coordinator/shelf.h"
 #include "coordinator/worker_api.h"
 
 #include <inttypes.h>
@@ -87,6 +88,7 @@ bool farm_open(struct farm *f, const struct farm_parts *parts, int64_t now_ms, i
                         .guard = parts->guard,
                         .wall_ms = wall_ms,
                         .checkpoint_ms = parts->checkpoint_ms,
+                        .tasks_kept = FARM_TASKS_KEPT,
                         .fleet = { .heartbeat_ms = FARM_HEARTBEAT_MS, .lease_ms = FARM_LEASE_MS } };
     f->ledger.find_result = find_result;
     f->ledger.context = f;
@@ -162,6 +164,7 @@ bool farm_turn(struct farm *f, int64_t now_ms, int64_t wall_ms, struct error *er
         return false;
     send_all(f);
     remove_garbage(f);
+    shelf_tidy(f);
     if (f->journal)
         journal_flush(f->journal);
     return artifacts_forget(f, err);

@@ -2,6 +2,7 @@
 
 #include "coordinator/explain.h"
 #include "coordinator/journal.h"
+#include "coordinator/shelf.h"
 #include "coordinator/verify.h"
 
 #include <inttypes.h>
@@ -90,8 +91,8 @@ static void take_event(void *context, const struct journal_event *e)
 
 static bool wanted_of(struct wanted *w, struct farm *f, const Shotline__LogRequest *q, struct error *err)
 {
-    if (q->has_campaign && !(w->campaign = ledger_campaign(&f->ledger, (struct campaign_id){ q->campaign })))
-        return error_set(err, ERROR_INPUT, "campaign %" PRIu64 " is not known here", q->campaign);
+    if (q->has_campaign && !(w->campaign = shelf_campaign(f, (struct campaign_id){ q->campaign }, err)))
+        return false;
     if (q->video && !(w->video = w->campaign ? find_video(w->campaign, q->video) : NULL))
         return error_set(err, ERROR_INPUT, "campaign %" PRIu64 " has no video \"%.100s\"", q->campaign, q->video);
     w->task = q->has_task ? q->task : 0; /* also of a campaign that was forgotten: its events may still be there */
@@ -245,11 +246,11 @@ static Shotline__ExplainedVideo *explained_video(const struct farm *f, const str
 static bool explain_videos(struct farm *f, const Shotline__ExplainRequest *q, Shotline__ExplainReply *reply,
                            int64_t now_ms, struct arena *arena, struct error *err)
 {
-    const struct campaign *c = ledger_campaign(&f->ledger, (struct campaign_id){ q->campaign });
+    const struct campaign *c = shelf_campaign(f, (struct campaign_id){ q->campaign }, err);
     const struct video *one = c && q->video ? find_video(c, q->video) : NULL;
 
     if (!c)
-        return error_set(err, ERROR_INPUT, "campaign %" PRIu64 " is not known here", q->campaign);
+        return false;
     if (q->video && !one)
         return error_set(err, ERROR_INPUT, "campaign %" PRIu64 " has no video \"%.100s\"", q->campaign, q->video);
     reply->videos = arena_array(arena, Shotline__ExplainedVideo *, c->video_count + 1);
@@ -272,11 +273,9 @@ Shotline__ExplainReply *inspect_explain(struct farm *f, const Shotline__ExplainR
     shotline__explain_reply__init(reply);
     if (!q->has_task)
         return explain_videos(f, q, reply, now_ms, arena, err) ? reply : NULL;
-    const struct task *t = ledger_task(&f->ledger, (struct task_id){ q->task });
-    if (!t) {
-        error_set(err, ERROR_INPUT, "task %" PRIu64 " is not known here", q->task);
+    const struct task *t = shelf_task(f, (struct task_id){ q->task }, err);
+    if (!t)
         return NULL;
-    }
     reply->tasks = arena_array(arena, Shotline__ExplainedTask *, 1);
     reply->tasks[reply->n_tasks++] = explained_task(f, t, now_ms, arena);
     return reply;

@@ -275,8 +275,9 @@ struct video {
     char reason[512]; /* why it failed */
     char *plan_text;  /* owned, in the form that plan_write gives; NULL while planning */
     struct digest plan_digest;
-    struct arena arena;  /* of the task graph */
-    struct digest graph; /* digest of the compiled graph: tells whether a stored one is still the same */
+    struct arena arena; /* of the task graph */
+    struct digest
+        graph; /* digest of the compiled graph, kept when that is dropped: whether a stored one is still the same */
     struct shot *shots;
     uint32_t shot_count;
     struct task *tasks; /* owned; with room for the takes to come, so that a task never moves */
@@ -296,6 +297,15 @@ struct verification {
     struct blob_ref manifest;
     uint32_t *chosen; /* positions; none: all */
     size_t chosen_count;
+};
+
+struct campaign_figures {
+    uint32_t tasks, tasks_done, tasks_cached;
+    uint32_t shots_judged;    /* whose first take was judged */
+    uint32_t shots_first_try; /* of them: it passed */
+    uint32_t shots_settled;   /* show a take, or gave up */
+    uint32_t shots_passed;    /* of them: with a take that passed */
+    int64_t retry_ms;         /* of workers' time in takes that are not shown */
 };
 
 /* What becomes of a shot of which no take passed its gates. The numbers are those of the wire. */
@@ -327,6 +337,10 @@ struct campaign {
     int64_t busy_ms, overlap_ms;
     uint32_t ranges_at_once;
     uint32_t superseded; /* reports of stale attempts */
+
+    struct campaign_figures figures; /* once it has ended */
+    bool shelved;                    /* it has ended, and the graphs of its videos are in the store only: shelf.h */
+    uint64_t used;                   /* who ended or was asked for last has the highest number */
 
     struct standing *standings; /* workers that failed in it: standing.h */
     uint32_t standing_count, standing_room;

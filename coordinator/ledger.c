@@ -101,14 +101,42 @@ static void remove_key(struct ledger *l, struct task *t)
         }
 }
 
+static size_t count_tasks(const struct campaign *c)
+{
+    size_t count = 0;
+
+    for (uint32_t i = 0; i < c->video_count; i++)
+        count += c->videos[i].task_count;
+    return count;
+}
+
+void ledger_shelve(struct ledger *l, struct campaign *c)
+{
+    assert(work_ended(c->state) && !c->dirty && !c->queue_count && !l->dirty_tasks && !l->unjudged);
+    l->ended_tasks -= count_tasks(c);
+    c->shelved = true;
+    for (uint32_t i = 0; i < c->video_count; i++) {
+        struct video *v = &c->videos[i];
+
+        for (uint32_t k = 0; k < v->task_count; k++) {
+            remove_key(l, &v->tasks[k]);
+            index_remove(&l->tasks, v->tasks[k].id.v);
+        }
+        video_drop_graph(v);
+    }
+}
+
+void ledger_unshelve(struct ledger *l, struct campaign *c)
+{
+    l->ended_tasks += count_tasks(c);
+    c->shelved = false;
+    c->used = ++l->uses;
+}
+
 void ledger_remove(struct ledger *l, struct campaign *c)
 {
-    assert(work_ended(c->state) && !c->dirty);
-    for (uint32_t i = 0; i < c->video_count; i++)
-        for (uint32_t k = 0; k < c->videos[i].task_count; k++) {
-            remove_key(l, &c->videos[i].tasks[k]);
-            index_remove(&l->tasks, c->videos[i].tasks[k].id.v);
-        }
+    if (!c->shelved)
+        ledger_shelve(l, c);
     for (size_t i = 0; i < l->campaign_count; i++)
         if (l->campaigns[i] == c) {
             memmove(&l->campaigns[i], &l->campaigns[i + 1], (l->campaign_count - i - 1) * sizeof *l->campaigns);

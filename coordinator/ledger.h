@@ -40,6 +40,8 @@ struct ledger {
     struct digest *garbage; /* blobs that nobody needs once this turn is saved: drained by the edge then */
     size_t garbage_count, garbage_room;
     struct task *unjudged; /* decodes that are done and wait for their verdict */
+    size_t ended_tasks;    /* of campaigns that have ended and are not on the shelf */
+    uint64_t uses;         /* last number of a campaign's use */
 };
 
 void ledger_free(struct ledger *l);
@@ -47,6 +49,9 @@ void ledger_free(struct ledger *l);
 /* The ledger owns the campaign from now on. One without id gets the next one, its videos too. */
 void ledger_add(struct ledger *l, struct campaign *c);
 void ledger_remove(struct ledger *l, struct campaign *c); /* ended long ago: forgets and frees it */
+/* The graphs of an ended campaign leave memory, and are there again. Nothing of it may wait to be saved. */
+void ledger_shelve(struct ledger *l, struct campaign *c);
+void ledger_unshelve(struct ledger *l, struct campaign *c);
 struct campaign *ledger_campaign(const struct ledger *l, struct campaign_id id); /* NULL: unknown */
 struct campaign *ledger_campaign_by_token(const struct ledger *l, const uint8_t token[16]);
 struct task *ledger_task(const struct ledger *l, struct task_id id);

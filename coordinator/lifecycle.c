@@ -1,5 +1,6 @@
 #include "coordinator/lifecycle.h"
 
+#include "coordinator/takes.h"
 #include "coordinator/verify.h"
 
 #include <assert.h>
@@ -33,8 +34,12 @@ static void campaign_update(struct ledger *l, struct campaign *c, int64_t wall_m
     if (next == c->state)
         return;
     c->state = next;
-    if (all_ended)
+    if (all_ended) {
         c->ended_ms = wall_ms;
+        c->figures = campaign_figures(c);
+        l->ended_tasks += c->figures.tasks;
+        c->used = ++l->uses;
+    }
     ledger_touch_campaign(l, c);
 }
 

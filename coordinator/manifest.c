@@ -79,7 +79,7 @@ static json_t *takes_json(const struct video *v, const struct shot *s)
 /* How many shots passed their gates, and with which limits. */
 static json_t *gates_json(const struct manifest_input *in)
 {
-    struct take_figures n = { 0 };
+    struct campaign_figures n = { 0 };
     json_t *limits = json_object();
 
     takes_count(in->video, &n);
@@ -87,8 +87,8 @@ static json_t *gates_json(const struct manifest_input *in)
         if (check_key(c))
             json_object_set_new(limits, check_key(c), json_real(in->gates->limit[c]));
     json_object_set_new(limits, "freeze_change", json_real(in->gates->freeze_change));
-    return json_pack("{si si si so}", "shots", (int)n.settled, "passed_at_first", (int)n.first_try, "passed",
-                     (int)n.passed, "limits", limits);
+    return json_pack("{si si si so}", "shots", (int)n.shots_settled, "passed_at_first", (int)n.shots_first_try,
+                     "passed", (int)n.shots_passed, "limits", limits);
 }
 
 static json_t *shots_json(const struct video *v)

@@ -112,6 +112,10 @@ static bool on_video(void *context, const struct stored_video *row, struct error
     if (!row->plan)
         return true;
     v->plan_text = xstrdup(row->plan);
+    if (row->has_graph)
+        v->graph = row->graph;
+    if (work_ended(r->campaign->state)) /* its graphs are read when somebody asks for them */
+        return true;
     if (!planning_compile(f, v, &fault)) { /* of another pack or an older program: the plan is no longer one */
         if (!work_ended(v->state))
             video_fail(&f->ledger, v, f->wall_ms, "%s", fault.text);
@@ -165,14 +169,47 @@ static bool on_campaign(void *context, const struct stored_campaign *row, struct
     c->overlap_ms = row->overlap_ms;
     c->ranges_at_once = row->ranges_at_once;
     c->superseded = row->superseded;
+    c->figures = row->figures;
+    c->shelved = work_ended(c->state);
     c->unsaved = false;
     r->campaign = c;
     ledger_add(&f->ledger, c);
     if (!store_each_video(f->store, c->id, on_video, r, err))
         return false;
+    if (c->shelved && !c->figures.tasks) { /* it ended under a program that did not save its figures */
+        if (!recover_graphs(f, c, err))
+            return false;
+        c->figures = campaign_figures(c);
+        ledger_touch_campaign(&f->ledger, c);
+    }
     if (!work_ended(c->state) && !digest_equal(&c->pack, &f->ledger.keys.pack))
         for (uint32_t i = 0; i < c->video_count; i++)
             video_fail(&f->ledger, &c->videos[i], f->wall_ms, "the farm serves another pack now");
+    return true;
+}
+
+bool recover_graphs(struct farm *f, struct campaign *c, struct error *err)
+{
+    struct recovery r = { .f = f, .campaign = c };
+    struct error fault;
+
+    for (uint32_t i = 0; i < c->video_count; i++) {
+        struct video *v = r.video = &c->videos[i];
+        const struct digest stored = v->graph;
+
+        if (!v->plan_text || !planning_compile(f, v, &fault))
+            continue;
+        if (!digest_equal(&stored, &v->graph)) {
+            video_drop_graph(v);
+            v->graph = stored;
+            continue;
+        }
+        if (!store_each_task(f->store, v->id, on_task, &r, err))
+            return false;
+        takes_restore(v);
+        video_resume(&f->ledger, v, 0, 0);
+    }
+    ledger_unshelve(&f->ledger, c);
     return true;
 }
 

@@ -6,4 +6,8 @@
 
 bool recover(struct farm *f, int64_t now_ms, struct error *err);
 
+/* The graphs of an ended campaign again, with what happened to each task. A video whose plan is compiled differently
+ * now stays without. False: the store cannot be read. */
+bool recover_graphs(struct farm *f, struct campaign *c, struct error *err);
+
 #endif

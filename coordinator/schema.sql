@@ -1,7 +1,7 @@
--- The coordinator's store, version 5. Embedded by CMake; applied to an empty file. States and kinds are the numbers of coordinator/job.h.
+-- The coordinator's store, version 6. Embedded by CMake; applied to an empty file. States and kinds are the numbers of coordinator/job.h.
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 
--- request: the Campaign message as the client sent it. The ledger is rebuilt from it.
+-- request: the Campaign message as the client sent it. The ledger is rebuilt from it. From tasks on: what it came to, once it has ended.
 CREATE TABLE campaigns (
   id INTEGER PRIMARY KEY,
   token BLOB NOT NULL,
@@ -14,7 +14,15 @@ CREATE TABLE campaigns (
   overlap_ms INTEGER NOT NULL,
   ranges_at_once INTEGER NOT NULL,
   superseded INTEGER NOT NULL DEFAULT 0,
-  owner BLOB
+  owner BLOB,
+  tasks INTEGER NOT NULL DEFAULT 0,
+  tasks_done INTEGER NOT NULL DEFAULT 0,
+  tasks_cached INTEGER NOT NULL DEFAULT 0,
+  shots_judged INTEGER NOT NULL DEFAULT 0,
+  shots_first_try INTEGER NOT NULL DEFAULT 0,
+  shots_settled INTEGER NOT NULL DEFAULT 0,
+  shots_passed INTEGER NOT NULL DEFAULT 0,
+  retry_ms INTEGER NOT NULL DEFAULT 0
 );
 
 -- plan: NULL while planning. graph: digest of the tasks that this plan was compiled to.

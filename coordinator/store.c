@@ -32,11 +32,20 @@ static bool save_campaign(struct store *s, const struct campaign *c, struct erro
     db_int(&b, c->ranges_at_once);
     db_int(&b, c->superseded);
     db_key(&b, &c->owner);
+    db_int(&b, c->figures.tasks);
+    db_int(&b, c->figures.tasks_done);
+    db_int(&b, c->figures.tasks_cached);
+    db_int(&b, c->figures.shots_judged);
+    db_int(&b, c->figures.shots_first_try);
+    db_int(&b, c->figures.shots_settled);
+    db_int(&b, c->figures.shots_passed);
+    db_int(&b, c->figures.retry_ms);
     return db_run(s, b, "save a campaign", err);
 }
 
 static bool save_video(struct store *s, const struct video *v, struct error *err)
 {
+    static const struct digest none;
     struct binder b = db_bind(s, SAVE_VIDEO);
 
     db_int(&b, (int64_t)v->id.v);
@@ -45,7 +54,7 @@ static bool save_video(struct store *s, const struct video *v, struct error *err
     db_int(&b, v->state);
     db_text(&b, v->reason);
     db_text(&b, v->plan_text);
-    db_digest(&b, v->task_count ? &v->graph : NULL);
+    db_digest(&b, digest_equal(&v->graph, &none) ? NULL : &v->graph);
     db_digest(&b, v->manifest.bytes ? &v->manifest.digest : NULL);
     db_int(&b, v->manifest.bytes);
     db_digest(&b, v->file.bytes ? &v->file.digest : NULL);
@@ -128,24 +137,21 @@ static bool save_all(struct store *s, struct ledger *l, struct fleet *f, struct 
     for (const struct task *t = l->dirty_tasks; t; t = t->next_dirty)
         if (!save_task(s, t, err))
             return false;
-    for (size_t i = 0; i < f->count; i++) {
+    for (size_t i = 0; f->dirty && i < f->count; i++) {
         if (!f->workers[i]->dirty)
             continue;
         if (!save_worker(s, f->workers[i], err) || !save_counter(s, "worker", f->last_id, err))
             return false;
         f->workers[i]->dirty = false;
     }
+    f->dirty = false;
     return !ids || (save_counter(s, "campaign", l->last_campaign, err) &&
                     save_counter(s, "video", l->last_video, err) && save_counter(s, "task", l->last_task, err));
 }
 
 bool store_save(struct store *s, struct ledger *l, struct fleet *f, struct error *err)
 {
-    bool worker_dirty = false;
-
-    for (size_t i = 0; i < f->count; i++)
-        worker_dirty = worker_dirty || f->workers[i]->dirty;
-    if (ledger_dirty(l) || worker_dirty) {
+    if (ledger_dirty(l) || f->dirty) {
         if (!db_begin(s, err) || !save_all(s, l, f, err))
             return false;
     }

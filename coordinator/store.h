@@ -53,6 +53,7 @@ struct stored_campaign {
     enum work_state state;
     int64_t created_ms, ended_ms, busy_ms, overlap_ms;
     uint32_t ranges_at_once, superseded;
+    struct campaign_figures figures; /* all 0: it has not ended */
 };
 struct stored_video {
     struct video_id id;
@@ -101,6 +102,8 @@ bool store_each_video(struct store *s, struct campaign_id campaign, store_video_
 bool store_each_task(struct store *s, struct video_id video, store_task_row *row, void *context, struct error *err);
 bool store_each_worker(struct store *s, store_worker_row *row, void *context, struct error *err);
 bool store_each_key(struct store *s, store_key_row *row, void *context, struct error *err);
+/* Whose task it is; 0: unknown. */
+bool store_find_task(struct store *s, struct task_id task, struct campaign_id *campaign, struct error *err);
 /* Ids given out so far, into the ledger and the fleet. */
 bool store_load_counters(struct store *s, struct ledger *l, struct fleet *f, struct error *err);
 

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define STORE_APPLICATION 0x53484f54 /* "SHOT" */
-#define STORE_VERSION     5
+#define STORE_VERSION     6
 
 /* What brings a file of version N to N + 1. New columns stand last in their table, as in schema.sql. */
 static const char *const upgrades[STORE_VERSION] = {
@@ -27,6 +27,14 @@ static const char *const upgrades[STORE_VERSION] = {
     [3] = "ALTER TABLE tasks ADD COLUMN take INTEGER NOT NULL DEFAULT 0;"
           "ALTER TABLE tasks ADD COLUMN verdict TEXT",
     [4] = "ALTER TABLE tasks ADD COLUMN profile INTEGER NOT NULL DEFAULT 0",
+    [5] = "ALTER TABLE campaigns ADD COLUMN tasks INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE campaigns ADD COLUMN tasks_done INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE campaigns ADD COLUMN tasks_cached INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE campaigns ADD COLUMN shots_judged INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE campaigns ADD COLUMN shots_first_try INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE campaigns ADD COLUMN shots_settled INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE campaigns ADD COLUMN shots_passed INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE campaigns ADD COLUMN retry_ms INTEGER NOT NULL DEFAULT 0",
 };
 
 static const char *const statement_text[STATEMENTS] = {
@@ -34,10 +42,13 @@ static const char *const statement_text[STATEMENTS] = {
     [COMMIT] = "COMMIT",
     [SAVE_COUNTER] = "INSERT OR REPLACE INTO counters VALUES (?, ?)",
     [SAVE_CAMPAIGN] =
-        "INSERT INTO campaigns VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
-        "state = excluded.state,"
+        "INSERT INTO campaigns VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO "
+        "UPDATE SET state = excluded.state,"
         " ended_ms = excluded.ended_ms, busy_ms = excluded.busy_ms, overlap_ms = excluded.overlap_ms,"
-        " ranges_at_once = excluded.ranges_at_once, superseded = excluded.superseded",
+        " ranges_at_once = excluded.ranges_at_once, superseded = excluded.superseded, tasks = excluded.tasks,"
+        " tasks_done = excluded.tasks_done, tasks_cached = excluded.tasks_cached,"
+        " shots_judged = excluded.shots_judged, shots_first_try = excluded.shots_first_try,"
+        " shots_settled = excluded.shots_settled, shots_passed = excluded.shots_passed, retry_ms = excluded.retry_ms",
     [SAVE_VIDEO] =
         "INSERT INTO videos VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET state = "
         "excluded.state,"
@@ -63,6 +74,7 @@ static const char *const statement_text[STATEMENTS] = {
                   "tasks"
                   " WHERE video = ? ORDER BY position",
     [EACH_WORKER] = "SELECT * FROM workers ORDER BY id",
+    [FIND_TASK] = "SELECT videos.campaign FROM tasks JOIN videos ON videos.id = tasks.video WHERE tasks.id = ?",
     [FIND_COUNTER] = "SELECT value FROM counters WHERE name = ?",
     [PUT_KEY] = "INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?, ?, ?, ?)",
     [EACH_KEY] = "SELECT * FROM keys ORDER BY created_ms",

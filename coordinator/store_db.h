@@ -27,6 +27,7 @@ enum statement {
     EACH_TASK,
     EACH_WORKER,
     FIND_COUNTER,
+    FIND_TASK,
     PUT_KEY,
     EACH_KEY,
     DROP_OLD_INVITES,

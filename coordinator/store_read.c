@@ -61,6 +61,14 @@ bool store_each_campaign(struct store *s, store_campaign_row *row, void *context
             .overlap_ms = sqlite3_column_int64(b.q, 8),
             .ranges_at_once = (uint32_t)sqlite3_column_int(b.q, 9),
             .superseded = (uint32_t)sqlite3_column_int64(b.q, 10),
+            .figures = { .tasks = (uint32_t)sqlite3_column_int64(b.q, 12),
+                         .tasks_done = (uint32_t)sqlite3_column_int64(b.q, 13),
+                         .tasks_cached = (uint32_t)sqlite3_column_int64(b.q, 14),
+                         .shots_judged = (uint32_t)sqlite3_column_int64(b.q, 15),
+                         .shots_first_try = (uint32_t)sqlite3_column_int64(b.q, 16),
+                         .shots_settled = (uint32_t)sqlite3_column_int64(b.q, 17),
+                         .shots_passed = (uint32_t)sqlite3_column_int64(b.q, 18),
+                         .retry_ms = sqlite3_column_int64(b.q, 19) },
         };
         if (!db_read_bytes(b.q, 1, c.token, sizeof c.token) || !db_read_bytes(b.q, 3, c.pack.bytes, DIGEST_BYTES) ||
             !db_read_key(b.q, 11, &c.owner))
@@ -196,6 +204,18 @@ bool store_each_key(struct store *s, store_key_row *row, void *context, struct e
             ok = row(context, &e);
     }
     ok = ok && (code == SQLITE_DONE || db_fail(s, err, "read keys"));
+    sqlite3_reset(b.q);
+    return ok;
+}
+
+bool store_find_task(struct store *s, struct task_id task, struct campaign_id *campaign, struct error *err)
+{
+    struct binder b = db_bind(s, FIND_TASK);
+
+    db_int(&b, (int64_t)task.v);
+    int code = sqlite3_step(b.q);
+    bool ok = code == SQLITE_ROW || code == SQLITE_DONE || db_fail(s, err, "find a task");
+    campaign->v = code == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(b.q, 0) : 0;
     sqlite3_reset(b.q);
     return ok;
 }

@@ -145,21 +145,24 @@ void takes_restore(struct video *v)
     }
 }
 
-void takes_count(const struct video *v, struct take_figures *to)
+void takes_count(const struct video *v, struct campaign_figures *to)
 {
     for (uint32_t i = 0; i < v->shot_count; i++) {
         const struct shot *s = &v->shots[i];
         const struct task *first = &v->tasks[s->decodes[0]], *newest = takes_newest(v, s);
         const bool over = s->settled || (newest->verdict && work_ended(v->state));
 
-        to->shots += first->verdict != NULL;
-        to->first_try += first->verdict && verdict_passed(first->verdict);
-        to->settled += over;
-        to->passed += over && verdict_passed(newest->verdict);
+        to->shots_judged += first->verdict != NULL;
+        to->shots_first_try += first->verdict && verdict_passed(first->verdict);
+        to->shots_settled += over;
+        to->shots_passed += over && verdict_passed(newest->verdict);
     }
     for (uint32_t i = 0; i < v->task_count; i++) {
         const struct task *t = &v->tasks[i];
 
+        to->tasks++;
+        to->tasks_done += t->state == TASK_DONE;
+        to->tasks_cached += t->state == TASK_DONE && t->cached;
         if (!t->shot || t->shot > v->shot_count) /* a verification has no shots */
             continue;
         const struct shot *s = &v->shots[t->shot - 1];
@@ -167,4 +170,15 @@ void takes_count(const struct video *v, struct take_figures *to)
         if (t->take != shown)
             to->retry_ms += t->busy_ms;
     }
+}
+
+struct campaign_figures campaign_figures(const struct campaign *c)
+{
+    struct campaign_figures n = { 0 };
+
+    if (c->shelved)
+        return c->figures;
+    for (uint32_t i = 0; i < c->video_count; i++)
+        takes_count(&c->videos[i], &n);
+    return n;
 }

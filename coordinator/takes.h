@@ -28,14 +28,9 @@ const struct task *takes_best(const struct video *v, const struct shot *s);
 /* "shot 3: none of 2 takes passed; the best, take 1: flash 31.2, limit 12" */
 void takes_describe(const struct task *best, char *to, size_t room);
 
-struct take_figures {
-    uint32_t shots;     /* whose first take was judged */
-    uint32_t first_try; /* of them: it passed */
-    uint32_t settled;   /* show a take, or gave up */
-    uint32_t passed;    /* of them: with a take that passed */
-    int64_t retry_ms;   /* of workers' time in takes that are not shown */
-};
 /* Adds a video's figures. */
-void takes_count(const struct video *v, struct take_figures *to);
+void takes_count(const struct video *v, struct campaign_figures *to);
+/* What a campaign's status counts: of its graphs, or, when those are on the shelf, what they came to. */
+struct campaign_figures campaign_figures(const struct campaign *c);
 
 #endif

@@ -6,6 +6,7 @@
 #include "coordinator/judging.h"
 #include "coordinator/patience.h"
 #include "coordinator/schedule.h"
+#include "coordinator/shelf.h"
 #include "coordinator/spec.h"
 #include "coordinator/standing.h"
 #include "coordinator/text.h"
@@ -405,11 +406,11 @@ static bool on_done(struct farm *f, struct worker *w, const struct peer *peer, c
                     int64_t now_ms, struct error *err)
 {
     const struct attempt attempt = { d->attempt };
-    struct task *t = ledger_task(&f->ledger, (struct task_id){ d->task });
     struct task_output outputs[TASK_MAX_OUTPUTS];
     struct digest missing[TASK_MAX_OUTPUTS], key;
     size_t missing_count;
     struct error fault;
+    struct task *t = shelf_task(f, (struct task_id){ d->task }, &fault); /* said again long after its campaign ended? */
     bool same_key = t && d->has_key && codec_digest(&key, &d->key) && digest_equal(&key, &t->key);
     struct worker *owner = t ? fleet_worker(&f->fleet, t->worker) : NULL;
     enum claim claim = !same_key ? CLAIM_NONE : owner && is_heir(w, owner) ? CLAIM_HEIR : CLAIM_KEY;

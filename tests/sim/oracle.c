@@ -13,6 +13,7 @@
 #include "coordinator/intake.h"
 #include "coordinator/manifest.h"
 #include "coordinator/plan.h"
+#include "coordinator/shelf.h"
 #include "coordinator/takes.h"
 #include "proto/client.pb-c.h"
 #include "proto/worker.pb-c.h"
@@ -424,11 +425,19 @@ void oracle_read(struct world *w, uint32_t worker, const struct curve_key *key, 
     w->oracle->reading_worker = worker;
 }
 
+/* Also of a campaign that has ended and is on the shelf; NULL: unknown. */
+static struct task *find_task(struct world *w, uint64_t id)
+{
+    struct error err;
+
+    return shelf_task(&w->coordinator.farm, (struct task_id){ id }, &err);
+}
+
 /* No result is taken past a lease that somebody else has, nor of an attempt that its sender never had. */
 static void check_fence(struct world *w, const struct digest *key, const Shotline__WorkerDone *d)
 {
     const struct oracle *o = w->oracle;
-    const struct task *t = ledger_task(&w->coordinator.farm.ledger, (struct task_id){ d->task });
+    const struct task *t = find_task(w, d->task);
     const struct leased *l = d->task < o->leased_room ? &o->leased[d->task] : NULL;
 
     if (!t || !l || !digest_equal(&t->key, key))
@@ -545,14 +554,14 @@ void oracle_restarted(struct world *w)
     o->pending_count = 0;
     for (size_t i = 0; i < o->commit_count; i++) {
         const struct commit *c = o->commit_list[i];
-        const struct task *t = ledger_task(&f->ledger, (struct task_id){ c->task });
+        const struct task *t = find_task(w, c->task);
 
         if (c->done && !c->lost && (!t || (t->state != TASK_DONE && !work_ended(t->video->state))))
             world_break(w, "task %" PRIu64 ": its result was committed, and after a restart it is %s", c->task,
                         t ? task_state_name(t->state) : "unknown");
     }
     for (size_t id = 1; id < o->leased_room; id++) {
-        const struct task *t = o->leased[id].attempt ? ledger_task(&f->ledger, (struct task_id){ id }) : NULL;
+        const struct task *t = o->leased[id].attempt ? find_task(w, id) : NULL;
 
         if (o->leased[id].attempt && (!t || t->attempt.v < o->leased[id].attempt))
             world_break(w, "task %zu: attempt %" PRIu32 " was leased, and after a restart the last one is %" PRIu32, id,
@@ -716,7 +725,8 @@ void oracle_end(struct world *w)
         world_break(w, "%" PRIu64 " results are still in outboxes", workers_reports(w));
     for (size_t i = 0; i < o->expected_count; i++) {
         const struct expected *e = &o->expected[i];
-        const struct campaign *c = ledger_campaign(l, (struct campaign_id){ e->id });
+        struct error err;
+        const struct campaign *c = shelf_campaign(&w->coordinator.farm, (struct campaign_id){ e->id }, &err);
 
         if (!c || !work_ended(c->state)) {
             world_break(w, "campaign %" PRIu64 " ended for its client and is %s", e->id,

@@ -8,6 +8,7 @@
 #include "common/wire/codec.h"
 #include "coordinator/farm.h"
 #include "coordinator/planner_thread.h"
+#include "coordinator/shelf.h"
 #include "proto/client.pb-c.h"
 #include "proto/worker.pb-c.h"
 #include "tests/unit/farm_plan.h"
@@ -420,8 +421,8 @@ static inline void sim_report(struct sim *s, const char *worker, uint64_t task, 
     Shotline__NamedBlob named[TASK_MAX_OUTPUTS], *outputs[TASK_MAX_OUTPUTS];
     Shotline__Blob blobs[TASK_MAX_OUTPUTS];
     struct digest digests[TASK_MAX_OUTPUTS];
-    const struct task *t = ledger_task(&s->farm.ledger, (struct task_id){ task });
     struct error err;
+    const struct task *t = shelf_task(&s->farm, (struct task_id){ task }, &err);
 
     assert_non_null(t);
     for (enum output_name n = OUTPUT_EMBEDDING; n <= OUTPUT_VIDEO; n++) {

@@ -5,6 +5,7 @@
 #include <cmocka.h>
 
 #include "coordinator/standing.h"
+#include "coordinator/takes.h"
 #include "tests/unit/farm_sim.h"
 
 static int setup(void **state)
@@ -195,6 +196,58 @@ static void a_killed_coordinator_loses_nothing(void **state)
     assert_string_equal(manifest, expected);
     free(manifest);
     free(expected);
+}
+
+/* What has ended leaves memory, and is told as before: its status, its tasks, a report that is said again. */
+static void what_has_ended_is_read_from_the_store(void **state)
+{
+    struct sim *s = *state;
+    struct sim_lease l;
+    uint64_t first_task = 0;
+    uint32_t tasks, done, shots;
+    struct error err;
+
+    uint64_t id = sim_submit(s, 1, PROMPT, NULL, 9000, NULL);
+    sim_hello(s, "w0", 1, &sim_proof);
+    sim_ready(s, "w0");
+    assert_true(sim_lease(s, &l));
+    first_task = l.task;
+    sim_done(s, "w0", l.task, l.attempt, true, 0);
+    sim_work(s, 2, 3);
+    const Shotline__CampaignStatus *c = sim_status(s, id);
+    assert_int_equal(c->state, WORK_DONE);
+    tasks = c->tasks;
+    done = c->tasks_done;
+    shots = (uint32_t)c->videos[0]->n_shots;
+    assert_int_equal(s->farm.ledger.ended_tasks, tasks);
+
+    s->farm.tasks_kept = 0;
+    sim_turn(s);
+    assert_int_equal(s->farm.ledger.ended_tasks, 0);
+    assert_null(ledger_task(&s->farm.ledger, (struct task_id){ first_task }));
+    for (int again = 0; again < 2; again++) { /* put away by a turn, or by a restart */
+        struct campaign_figures n = campaign_figures(ledger_campaign(&s->farm.ledger, (struct campaign_id){ id }));
+        assert_int_equal(n.tasks, tasks);
+        assert_int_equal(n.tasks_done, done);
+        c = sim_status(s, id);
+        assert_int_equal(c->tasks, tasks);
+        assert_int_equal(c->videos[0]->n_shots, shots);
+        assert_int_equal(c->videos[0]->shots[0]->state, WORK_DONE);
+        sim_turn(s);
+        assert_int_equal(shelf_task(&s->farm, (struct task_id){ first_task }, &err)->state, TASK_DONE);
+        sim_turn(s);
+        if (!again)
+            sim_hello(s, "w0", 1, &sim_proof);
+        sim_done(s, "w0", first_task, 1, true, 0); /* its acknowledgement was lost */
+        assert_int_equal(sim_verdict(s), SHOTLINE__REPORT_VERDICT__REPORT_OK);
+        assert_null(shelf_task(&s->farm, (struct task_id){ first_task + 1000 }, &err));
+        assert_int_equal(err.kind, ERROR_INPUT);
+        sim_crash(s);
+        sim_open(s);
+        sim_hello(s, "w0", 1, &sim_proof);
+        assert_int_equal(s->farm.ledger.ended_tasks, 0);
+        s->farm.tasks_kept = 0;
+    }
 }
 
 /* A worker that comes back as a new process has lost what it ran; one whose lease message was lost gets the same lease
@@ -702,6 +755,7 @@ int main(void)
         T(one_changed_shot_is_rendered_alone),
         T(only_whole_current_reports_commit),
         T(a_killed_coordinator_loses_nothing),
+        T(what_has_ended_is_read_from_the_store),
         T(lost_leases_are_found_again),
         T(a_result_outlives_its_process),
         T(a_black_hole_is_set_aside),

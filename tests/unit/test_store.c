@@ -141,6 +141,8 @@ static void what_is_saved_comes_back(void **state)
     t->checkpoint = (struct blob_ref){ .digest = { { 8 } }, .bytes = 77 };
     t->checkpoint_step = 5;
     c->superseded = 4;
+    c->videos[0].graph = (struct digest){ { 3 } };
+    c->figures = (struct campaign_figures){ 1, 2, 3, 4, 5, 6, 7, 8 };
     struct task *decode = &c->videos[0].tasks[G_DECODE];
     decode->verdict = xcalloc(1, sizeof *decode->verdict);
     *decode->verdict = (struct gate_verdict){ .count = 1, .faults = { { CHECK_FLASH_TINT, 31.25, 12 } } };
@@ -162,6 +164,12 @@ static void what_is_saved_comes_back(void **state)
     assert_string_equal(seen.name, "w");
     assert_int_equal(seen.campaign.state, c->state);
     assert_memory_equal(seen.campaign.token, c->token, 16);
+    assert_memory_equal(&seen.campaign.figures, &c->figures, sizeof c->figures);
+    struct campaign_id owner;
+    assert_true(store_find_task(s, t->id, &owner, &err));
+    assert_int_equal(owner.v, c->id.v);
+    assert_true(store_find_task(s, (struct task_id){ 9999 }, &owner, &err));
+    assert_int_equal(owner.v, 0);
     assert_true(seen.video.has_graph);
     assert_int_equal(seen.task[t->position].attempt.v, t->attempt.v);
     assert_int_equal(seen.task[t->position].state, t->state);

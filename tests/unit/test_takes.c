@@ -59,11 +59,11 @@ static void a_failed_take_is_made_again(void **state)
     graph_finish(&l, graph_lease(&l, c, 1, 0), 10);
     assert_true(video_is_complete(v));
 
-    struct take_figures n = { 0 };
+    struct campaign_figures n = { 0 };
     takes_count(v, &n);
-    assert_int_equal(n.shots, 1);
-    assert_int_equal(n.first_try, 0);
-    assert_int_equal(n.passed, 1);
+    assert_int_equal(n.shots_judged, 1);
+    assert_int_equal(n.shots_first_try, 0);
+    assert_int_equal(n.shots_passed, 1);
     assert_int_equal(n.retry_ms, 40);
     ledger_free(&l);
 }
@@ -85,10 +85,10 @@ static void the_best_take_is_kept(void **state)
     assert_int_equal(v->shots[0].takes, 3);
     assert_int_equal(v->tasks[v->shots[0].settled - 1].take, 1);
     assert_int_equal(v->tasks[G_STITCH].state, TASK_READY);
-    struct take_figures n = { 0 };
+    struct campaign_figures n = { 0 };
     takes_count(v, &n);
-    assert_int_equal(n.settled, 1);
-    assert_int_equal(n.passed, 0);
+    assert_int_equal(n.shots_settled, 1);
+    assert_int_equal(n.shots_passed, 0);
     assert_int_equal(n.retry_ms, 80);
     ledger_free(&l);
 }
