@@ -65,15 +65,18 @@ void studio_close(struct studio **s)
     *s = NULL;
 }
 
-bool studio_go_lean(struct studio *s)
+bool studio_enter(struct studio *s, bool lean)
 {
-    if (s->lean)
-        return false;
-    log_warn("studio.lean", "device=\"%s\" reason=\"out of device memory: one model at a time from now on\"",
-             exec_device_name(s->exec));
+    if (lean || s->lean)
+        close_models(s);
+    s->lean = lean;
+    exec_stream_weights(s->exec, lean);
+    return s->text_encoder || s->dit || s->vae;
+}
+
+void studio_clear(struct studio *s)
+{
     close_models(s);
-    s->lean = true;
-    return true;
 }
 
 const struct pack_defaults *studio_defaults(const struct studio *s)

@@ -1,7 +1,7 @@
 /* studio - the models of one pack on one device: opened on first use, kept for the next task.
  *
- * When device memory runs out (task_execute notices) the studio turns lean: everything is closed, and from then on one
- * model is held at a time. Results do not depend on it. */
+ * In the lean profile a task begins with nothing on the device and holds one model at a time, whose weights are brought
+ * there in each run anew. Results do not depend on it. */
 #ifndef SHOTLINE_WORKER_STUDIO_H
 #define SHOTLINE_WORKER_STUDIO_H
 
@@ -27,8 +27,8 @@ const struct sampler_config *studio_sampler(struct studio *s, struct error *err)
 const float *studio_empty_control(struct studio *s, int channels, int frames, int height, int width, int *frames_kept,
                                   struct error *err);
 
-/* Closes all models and holds one at a time from now on. False when that was so already: there is nothing left to give
- * up. */
-bool studio_go_lean(struct studio *s);
+/* Before each task: how its models use device memory. Says whether models of earlier tasks are still on the device. */
+bool studio_enter(struct studio *s, bool lean);
+void studio_clear(struct studio *s); /* closes all models */
 
 #endif

@@ -1,5 +1,6 @@
 #include "worker/task.h"
 
+#include "common/base/log.h"
 #include "worker/task_internal.h"
 
 #include <string.h>
@@ -68,13 +69,22 @@ static bool dispatch(const struct task_run *run, const Shotline__TaskSpec *spec,
 bool task_execute(const struct task_run *run, const Shotline__TaskSpec *spec, struct task_outputs *out,
                   struct error *err)
 {
+    const bool lean = spec->profile == SHOTLINE__PROFILE__PROFILE_LEAN;
     *out = (struct task_outputs){ 0 };
-    if (dispatch(run, spec, out, err))
-        return true;
-    if (err->kind != ERROR_MEMORY || !studio_go_lean(run->studio))
-        return false;
-    *out = (struct task_outputs){ 0 }; /* a task is pure: it begins again with more room */
-    return dispatch(run, spec, out, err);
+    if (!lean && spec->profile != SHOTLINE__PROFILE__PROFILE_USUAL)
+        return error_set(err, ERROR_INPUT, "profile %d, expected usual or lean", (int)spec->profile);
+    bool others = studio_enter(run->studio, lean);
+    bool done = dispatch(run, spec, out, err);
+    if (!done && err->kind == ERROR_MEMORY && others) {
+        /* Models of earlier tasks were in the way. A task is pure: it begins again with the device to itself. */
+        log_info("task.again", "reason=\"%s\"", err->text);
+        studio_clear(run->studio);
+        *out = (struct task_outputs){ 0 };
+        done = dispatch(run, spec, out, err);
+    }
+    if (!done && err->kind == ERROR_MEMORY)
+        studio_clear(run->studio); /* what it left is of no use to the next one */
+    return done;
 }
 
 /* ---- inputs ---- */

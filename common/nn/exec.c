@@ -38,6 +38,12 @@ void exec_drop_weights(struct exec *x)
     x->calls->drop_weights(x);
 }
 
+void exec_stream_weights(struct exec *x, bool on)
+{
+    if (x->calls->stream_weights)
+        x->calls->stream_weights(x, on);
+}
+
 struct states *states_open(struct exec *x)
 {
     struct states *s = x->calls->states_open(x);

@@ -36,6 +36,11 @@ void exec_print_times(const struct exec *x); /* a table on stdout */
  * its files are unmapped: a later mapping may lie at the same address. */
 void exec_drop_weights(struct exec *x);
 
+/* Programs made from now on do not keep their weights on the device: every run brings them anew from where they are
+ * mapped, which must stay as long as the program. Less memory, more time, the same bits. Plain C has no device: it
+ * takes no notice. */
+void exec_stream_weights(struct exec *x, bool on);
+
 struct states *states_open(struct exec *x);
 bool states_clear(struct states *s, struct error *err); /* back to zeros */
 void states_close(struct states **s);

@@ -15,6 +15,7 @@ struct exec_calls {
     int64_t (*bytes_peak)(const struct exec *x);
     void (*print_times)(const struct exec *x);
     void (*drop_weights)(struct exec *x);
+    void (*stream_weights)(struct exec *x, bool on); /* NULL: there is no device to bring them to */
 
     struct states *(*states_open)(struct exec *x);
     bool (*states_clear)(struct states *s, struct error *err);

@@ -1,10 +1,9 @@
-/* exec_vk - runs graphs on a Vulkan device: places values in one allocation, records all dispatches once, replays them.
- */
+/* exec_vk - runs graphs on a Vulkan device: values lie in one allocation, all dispatches are recorded once and
+ * replayed. */
 #include "common/nn/exec_vk_internal.h"
 
 #include "common/base/arena.h"
 #include "common/base/str.h"
-#include "common/nn/place.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,225 +12,6 @@
 
 #define RUN_TIMEOUT_MS (30 * 60 * 1000) /* a whole program on a slow device */
 #define F32            ((int64_t)sizeof(float))
-
-/* ---- a program: what runs when, and where values live ---- */
-
-struct planner {
-    struct vk_exec *x;
-    const struct graph *g;
-    int32_t *order;           /* node indices in the order of running: a store waits for the last reader of its state */
-    int32_t *root;            /* by value: whose memory it uses */
-    int64_t *shift;           /* by value: bytes into the root */
-    int32_t *first, *last;    /* by root: steps in which it lives; last < first: never used */
-    struct place_item *items; /* values, then NODE_MAX_SCRATCH per step */
-};
-
-static int32_t base_of(const struct graph *g, int32_t v)
-{
-    return g->value[v].base ? g->value[v].base : v;
-}
-
-static bool reads_value(const struct graph *g, const struct graph_node *n, int32_t base)
-{
-    for (int i = n->kind == OP_STORE ? 1 : 0; i < NODE_MAX_INPUTS; i++)
-        if (n->in[i] && base_of(g, n->in[i]) == base)
-            return true;
-    return false;
-}
-
-/* Stores run as early as they may, so that what they store need not live to the end. */
-static void order_nodes(struct planner *p)
-{
-    const struct graph *g = p->g;
-    int32_t *ready = xcalloc((size_t)g->node_count + 1, sizeof *ready); /* the node after which a store may run */
-    for (int32_t i = 0; i < g->node_count; i++) {
-        const struct graph_node *n = &g->node[i];
-        if (n->kind != OP_STORE)
-            continue;
-        ready[i] = i;
-        for (int32_t j = i + 1; j < g->node_count; j++)
-            if (reads_value(g, &g->node[j], base_of(g, n->in[0])))
-                ready[i] = j;
-    }
-    int32_t count = 0;
-    for (int32_t i = 0; i < g->node_count; i++) {
-        if (g->node[i].kind != OP_STORE)
-            p->order[count++] = i;
-        for (int32_t j = 0; j <= i; j++)
-            if (g->node[j].kind == OP_STORE && ready[j] == i)
-                p->order[count++] = j;
-    }
-    free(ready);
-}
-
-static void touch(struct planner *p, int32_t v, int32_t step)
-{
-    int32_t r = p->root[v];
-    if (step < p->first[r])
-        p->first[r] = step;
-    if (step > p->last[r])
-        p->last[r] = step;
-}
-
-/* Slices of rows are views when they start aligned. States are left out: a store may change them under the view. */
-static bool slice_is_view(const struct planner *p, const struct graph_node *n, int64_t *shift)
-{
-    const struct graph *g = p->g;
-    if (n->kind != OP_SLICE_ROWS || g->value[base_of(g, n->in[0])].kind == VALUE_STATE)
-        return false;
-    const struct shape *s = &g->value[n->in[0]].shape;
-    *shift = p->shift[n->in[0]] + shape_count(s) / s->dim[0] * n->u.slice.first * F32;
-    return *shift % p->x->alignment == 0;
-}
-
-static void find_roots(struct planner *p)
-{
-    const struct graph *g = p->g;
-    for (int32_t v = 1; v < g->value_count; v++) {
-        int32_t base = base_of(g, v);
-        int64_t shift = 0;
-        if (base != v) {
-            p->root[v] = p->root[base];
-            p->shift[v] = p->shift[base];
-        } else if (g->value[v].kind == VALUE_MADE && slice_is_view(p, &g->node[g->value[v].node], &shift)) {
-            p->root[v] = p->root[g->node[g->value[v].node].in[0]];
-            p->shift[v] = shift;
-        } else {
-            p->root[v] = v;
-        }
-    }
-}
-
-static void find_lifetimes(struct planner *p)
-{
-    const struct graph *g = p->g;
-    for (int32_t v = 0; v < g->value_count; v++) {
-        p->first[v] = INT32_MAX;
-        p->last[v] = -1;
-    }
-    for (int32_t step = 0; step < g->node_count; step++) {
-        const struct graph_node *n = &g->node[p->order[step]];
-        for (int i = 0; i < NODE_MAX_INPUTS; i++)
-            if (n->in[i])
-                touch(p, n->in[i], step);
-        if (n->out)
-            touch(p, n->out, step);
-    }
-    for (int32_t v = 1; v < g->value_count; v++) {
-        if (g->value[v].kind == VALUE_INPUT)
-            touch(p, v, 0);
-        if (g->value[v].kind == VALUE_INPUT || g->value[v].output)
-            touch(p, v, g->node_count); /* inputs outlive the run, outputs are read after it */
-    }
-    for (int32_t v = 1; v < g->value_count; v++)
-        if (p->root[v] == v && g->value[v].kind == VALUE_INPUT)
-            p->first[v] = 0;
-}
-
-static bool works_in_place(enum op_kind k)
-{
-    switch (k) {
-    case OP_ADD:
-    case OP_MUL:
-    case OP_SCALE:
-    case OP_ACT:
-    case OP_CLAMP:
-    case OP_MODULATE:
-    case OP_GATE_ADD:
-    case OP_RMS_NORM:
-    case OP_LAYER_NORM:
-    case OP_CHANNEL_NORM:
-    case OP_ROPE:
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* A result takes over the memory of its first input when nobody else reads that. */
-static void share_places(struct planner *p)
-{
-    const struct graph *g = p->g;
-    for (int32_t step = 0; step < g->node_count; step++) {
-        const struct graph_node *n = &g->node[p->order[step]];
-        if (!works_in_place(n->kind))
-            continue;
-        int32_t from = p->root[n->in[0]], out = n->out;
-        bool ok = g->value[from].kind == VALUE_MADE && p->last[from] == step && p->shift[n->in[0]] == 0 &&
-                  p->root[out] == out && shape_count(&g->value[from].shape) == shape_count(&g->value[out].shape);
-        for (int i = 1; i < NODE_MAX_INPUTS && ok; i++)
-            ok = !n->in[i] || p->root[n->in[i]] != from;
-        if (!ok)
-            continue;
-        p->last[from] = p->last[out];
-        for (int32_t v = 1; v < g->value_count; v++)
-            if (p->root[v] == out)
-                p->root[v] = from;
-    }
-}
-
-static int64_t padded(const struct vk_exec *x, int64_t bytes)
-{
-    return (bytes + x->alignment - 1) / x->alignment * x->alignment;
-}
-
-static int32_t scratch_item(const struct planner *p, int32_t step, int i)
-{
-    return p->g->value_count + step * NODE_MAX_SCRATCH + i;
-}
-
-static int32_t item_count(const struct planner *p)
-{
-    return p->g->value_count + p->g->node_count * NODE_MAX_SCRATCH;
-}
-
-static void fill_items(struct planner *p)
-{
-    const struct graph *g = p->g;
-    for (int32_t v = 1; v < g->value_count; v++) {
-        enum value_kind k = g->value[v].kind;
-        if (p->root[v] != v || (k != VALUE_INPUT && k != VALUE_MADE) || p->last[v] < 0)
-            continue;
-        p->items[v] = (struct place_item){ .bytes = padded(p->x, shape_count(&g->value[v].shape) * F32),
-                                           .first = p->first[v],
-                                           .last = p->last[v] };
-    }
-    for (int32_t step = 0; step < g->node_count; step++) {
-        const struct graph_node *n = &g->node[p->order[step]];
-        int64_t bytes[NODE_MAX_SCRATCH];
-        vk_node_scratch(p->x, g, n, bytes);
-        for (int i = 0; i < NODE_MAX_SCRATCH; i++)
-            p->items[scratch_item(p, step, i)] =
-                (struct place_item){ .bytes = padded(p->x, bytes[i]), .first = step, .last = step };
-    }
-}
-
-static void planner_free(struct planner *p)
-{
-    free(p->order);
-    free(p->root);
-    free(p->shift);
-    free(p->first);
-    free(p->last);
-    free(p->items);
-}
-
-static void planner_open(struct planner *p, struct vk_exec *x, const struct graph *g)
-{
-    size_t values = (size_t)g->value_count + 1;
-    *p = (struct planner){ .x = x, .g = g };
-    p->order = xcalloc((size_t)g->node_count + 1, sizeof *p->order);
-    p->root = xcalloc(values, sizeof *p->root);
-    p->shift = xcalloc(values, sizeof *p->shift);
-    p->first = xcalloc(values, sizeof *p->first);
-    p->last = xcalloc(values, sizeof *p->last);
-    p->items = xcalloc((size_t)item_count(p) + 1, sizeof *p->items);
-    order_nodes(p);
-    find_roots(p);
-    find_lifetimes(p);
-    share_places(p);
-    fill_items(p);
-}
 
 /* ---- states ---- */
 
@@ -262,7 +42,7 @@ static void vk_states_close(struct states *base)
 
 static bool state_range(struct vk_states *s, const struct graph_value *v, struct gpu_range *to, struct error *err)
 {
-    int64_t bytes = padded(s->x, shape_count(&v->shape) * F32);
+    int64_t bytes = vk_padded(s->x, shape_count(&v->shape) * F32);
     for (int i = 0; i < s->count; i++) {
         if (s->slot[i].slot != v->slot)
             continue;
@@ -292,7 +72,10 @@ static bool state_range(struct vk_states *s, const struct graph_value *v, struct
 static void vk_program_free(struct program *base)
 {
     struct vk_program *p = (struct vk_program *)base;
-    gpu_stream_free(&p->stream);
+    for (int i = 0; i < p->part_count; i++)
+        gpu_stream_free(&p->part[i]);
+    free(p->part);
+    vk_feed_close(&p->feed);
     vk_weights_release(&p->held);
     for (int i = 0; i < p->slab_count; i++)
         gpu_buffer_free(&p->slab[i]);
@@ -302,11 +85,11 @@ static void vk_program_free(struct program *base)
     free(p);
 }
 
-static bool make_slabs(struct vk_program *p, struct planner *plan, struct error *err)
+static bool make_slabs(struct vk_program *p, struct vk_plan *plan, struct error *err)
 {
     const struct gpu_info *about = gpu_about(p->x->gpu);
     struct place_plan slabs;
-    if (!place(plan->items, item_count(plan), p->x->alignment, about->max_allocation_bytes, &slabs))
+    if (!place(plan->items, vk_plan_items(plan), p->x->alignment, about->max_allocation_bytes, &slabs))
         return error_set(err, ERROR_MEMORY, "the program's values do not fit buffers of %" PRId64 " bytes",
                          about->max_allocation_bytes);
     p->slab = xcalloc((size_t)slabs.slabs + 1, sizeof *p->slab);
@@ -334,13 +117,13 @@ static bool read_plain(const struct vk_exec *x, const struct graph *g, int32_t b
         const struct graph_node *n = &g->node[i];
         struct pack_form f;
         for (int k = 0; k < NODE_MAX_INPUTS; k++)
-            if (n->in[k] && base_of(g, n->in[k]) == base && !(k == 1 && vk_reads_packed(x, g, n, &f)))
+            if (n->in[k] && vk_base_of(g, n->in[k]) == base && !(k == 1 && vk_reads_packed(x, g, n, &f)))
                 return true;
     }
     return g->value[base].output;
 }
 
-static bool find_ranges(struct vk_program *p, struct planner *plan, struct vk_states *states, struct error *err)
+static bool find_ranges(struct vk_program *p, struct vk_plan *plan, struct vk_states *states, struct error *err)
 {
     const struct graph *g = plan->g;
     for (int32_t v = 1; v < g->value_count; v++) {
@@ -376,10 +159,10 @@ static bool keep_checks(struct vk_program *p, const struct graph *g, struct erro
         if (!n->in[2] && rows->dim[0] > state->dim[0])
             return error_set(err, ERROR_INTERNAL, "%" PRId64 " rows do not fit state %d, which has %" PRId64,
                              rows->dim[0], g->value[n->in[0]].slot, state->dim[0]);
-        if (!n->in[2] || g->value[base_of(g, n->in[2])].kind != VALUE_INPUT)
+        if (!n->in[2] || g->value[vk_base_of(g, n->in[2])].kind != VALUE_INPUT)
             continue;
         p->check = xrealloc(p->check, (size_t)(p->check_count + 1) * sizeof *p->check);
-        p->check[p->check_count++] = (struct at_check){ .input = base_of(g, n->in[2]),
+        p->check[p->check_count++] = (struct at_check){ .input = vk_base_of(g, n->in[2]),
                                                         .rows = rows->dim[0],
                                                         .state_rows = state->dim[0],
                                                         .slot = g->value[n->in[0]].slot };
@@ -387,34 +170,47 @@ static bool keep_checks(struct vk_program *p, const struct graph *g, struct erro
     return true;
 }
 
-static bool record_all(struct vk_program *p, struct planner *plan, struct error *err)
+/* The recording of the part before ends here. NULL on failure. */
+static struct gpu_stream *next_part(struct vk_program *p, struct error *err)
+{
+    if (p->part_count && !gpu_stream_finish(p->part[p->part_count - 1], err))
+        return NULL;
+    struct gpu_stream *s = gpu_stream_new(p->x->gpu, err);
+    if (!s)
+        return NULL;
+    p->part = xrealloc(p->part, (size_t)(p->part_count + 1) * sizeof(struct gpu_stream *));
+    return p->part[p->part_count++] = s;
+}
+
+static bool record_all(struct vk_program *p, struct vk_plan *plan, struct error *err)
 {
     const struct graph *g = plan->g;
-    p->stream = gpu_stream_new(p->x->gpu, err);
-    if (!p->stream)
+    if (p->x->streams && !(p->feed = vk_feed_open(p->x, g, plan->order, err)))
         return false;
-    const struct recorder r = { p->x, g, p->range, p->stream, &p->held };
-    for (int32_t step = 0; step < g->node_count; step++) {
+    struct recorder r = { p->x, g, p->range, next_part(p, err), &p->held, p->feed };
+    for (int32_t step = 0; step < g->node_count && r.stream; step++) {
         struct gpu_range scratch[NODE_MAX_SCRATCH];
+        if (p->feed && vk_feed_cuts(p->feed, step) && !(r.stream = next_part(p, err)))
+            return false;
         for (int i = 0; i < NODE_MAX_SCRATCH; i++)
-            scratch[i] = item_range(p, &plan->items[scratch_item(plan, step, i)]);
+            scratch[i] = item_range(p, &plan->items[vk_plan_scratch(plan, step, i)]);
         if (!vk_record(&r, &g->node[plan->order[step]], scratch, err))
             return false;
     }
-    return gpu_stream_finish(p->stream, err);
+    return r.stream && gpu_stream_finish(r.stream, err);
 }
 
 static struct program *vk_program_new(struct exec *base, const struct graph *g, struct states *states,
                                       struct error *err)
 {
     struct vk_program *p = xcalloc(1, sizeof *p);
-    struct planner plan;
+    struct vk_plan plan;
     p->x = (struct vk_exec *)base;
     p->range = xcalloc((size_t)g->value_count + 1, sizeof *p->range);
-    planner_open(&plan, p->x, g);
+    vk_plan_open(&plan, p->x, g);
     bool ok = make_slabs(p, &plan, err) && find_ranges(p, &plan, (struct vk_states *)states, err) &&
               keep_checks(p, g, err) && record_all(p, &plan, err);
-    planner_free(&plan);
+    vk_plan_free(&plan);
     if (!ok) {
         vk_program_free(&p->base);
         return NULL;
@@ -432,6 +228,24 @@ static bool vk_program_write(struct program *base, int32_t index, const float *d
     return !to.buffer || gpu_buffer_write(to.buffer, to.offset, data, to.bytes, err);
 }
 
+/* One part runs while the weights of the next are brought. */
+static bool run_parts(struct vk_program *p, struct error *err)
+{
+    int begun = 0, ended = 0;
+    bool ok = true;
+    if (p->feed)
+        vk_feed_restart(p->feed);
+    while (ok && begun < p->part_count) {
+        if (begun - ended == 2)
+            ok = gpu_stream_wait(p->part[ended++], RUN_TIMEOUT_MS, err);
+        ok = ok && (!p->feed || vk_feed_bring(p->feed, begun, err)) && gpu_stream_submit(p->part[begun], err);
+        begun += ok;
+    }
+    while (ended < begun)
+        ok = gpu_stream_wait(p->part[ended++], RUN_TIMEOUT_MS, ok ? err : NULL) && ok;
+    return ok;
+}
+
 static bool vk_program_run(struct program *base, struct error *err)
 {
     struct vk_program *p = (struct vk_program *)base;
@@ -441,7 +255,7 @@ static bool vk_program_run(struct program *base, struct error *err)
             return error_set(err, ERROR_INTERNAL, "rows [%.0f, %.0f) do not fit state %d, which has %" PRId64,
                              (double)c->at, (double)c->at + (double)c->rows, c->slot, c->state_rows);
     }
-    return gpu_stream_submit(p->stream, err) && gpu_stream_wait(p->stream, RUN_TIMEOUT_MS, err);
+    return run_parts(p, err);
 }
 
 static bool vk_program_read(struct program *base, int32_t index, float *data, struct error *err)
@@ -490,6 +304,11 @@ static void vk_drop_weights(struct exec *base)
     vk_weights_drop((struct vk_exec *)base);
 }
 
+static void vk_stream_weights(struct exec *base, bool on)
+{
+    ((struct vk_exec *)base)->streams = on;
+}
+
 /* Texel buffers and shuffles win on software Vulkan, whose loads from storage buffers go lane by lane (research:
  * kernels.md). */
 static bool choose_path(struct vk_exec *x, const char *wish, struct error *err)
@@ -521,6 +340,7 @@ struct exec *exec_open_vk(const struct exec_options *o, struct error *err)
         .bytes_peak = vk_bytes_peak,
         .print_times = vk_print_times,
         .drop_weights = vk_drop_weights,
+        .stream_weights = vk_stream_weights,
         .states_open = vk_states_open,
         .states_clear = vk_states_clear,
         .states_close = vk_states_close,

@@ -92,6 +92,10 @@ static bool bind_matrix(const struct recorder *r, const struct graph_node *n, co
                         struct gpu_range scratch, struct gpu_range *to, struct error *err)
 {
     const struct graph_value *w = &r->g->value[r->g->value[n->in[1]].base];
+    if (w->kind == VALUE_WEIGHT && r->feed) {
+        *to = vk_feed_place(r->feed, w->weight, f);
+        return true;
+    }
     if (w->kind == VALUE_WEIGHT) {
         if (!vk_weight_packed(r->x, w->weight, f, to, err))
             return false;

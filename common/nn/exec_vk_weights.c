@@ -9,7 +9,9 @@
 #include <string.h>
 
 #define BLOCK_BYTES (32 << 20) /* small weights share buffers: devices bound the number of allocations */
+#define SMALL_BLOCK (1 << 20)  /* where large ones do not stay */
 #define PIECE       (1 << 20)  /* elements converted at a time */
+#define COLUMNS     16         /* converted at a time, of a packed weight */
 
 struct weight_entry {
     const void *data;
@@ -83,12 +85,13 @@ static void keep(struct vk_exec *x, const struct weight *w, const struct pack_fo
 /* Room in a shared block, or in one of its own for what is large. */
 static bool reserve(struct vk_exec *x, int64_t bytes, struct gpu_range *to, struct error *err)
 {
-    bytes = (bytes + x->alignment - 1) / x->alignment * x->alignment;
+    bytes = vk_padded(x, bytes);
     struct weight_block *b = x->blocks;
     if (!b || b->used + bytes > gpu_buffer_bytes(b->buffer)) {
-        bool large = bytes > BLOCK_BYTES / 4;
+        int64_t room = x->streams ? SMALL_BLOCK : BLOCK_BYTES;
+        bool large = bytes > room / 4;
         b = xcalloc(1, sizeof *b);
-        b->buffer = gpu_buffer_new(x->gpu, large ? bytes : BLOCK_BYTES, err);
+        b->buffer = gpu_buffer_new(x->gpu, large ? bytes : room, err);
         if (!b->buffer) {
             free(b);
             return false;
@@ -136,19 +139,48 @@ bool vk_weight_plain(struct vk_exec *x, const struct weight *w, struct gpu_range
     return ok;
 }
 
-/* One panel: columns n0 .. n0 + panel of the matrix. */
-static void pack_panel(float *to, float *row, const struct weight *w, const struct pack_form *f, int64_t n0)
+/* Columns c0 .. c0 + count of a panel, from rows of `k` converted elements: column by column the writes would leap. */
+static void spread_columns(float *to, const float *rows, const struct pack_form *f, int64_t c0, int64_t count)
 {
-    int64_t groups = pack_groups(f), k = f->channels * f->taps;
+    const int64_t groups = pack_groups(f), k = f->channels * f->taps, lanes = f->panel / f->per_lane;
+    for (int64_t tap = 0; tap < f->taps; tap++)
+        for (int64_t group = 0; group < groups; group++) {
+            int64_t first = group * f->unit, left = f->channels - first, units = left < f->unit ? left : f->unit;
+            float *line = to + (tap * groups + group) * f->panel * f->unit;
+            for (int64_t c = 0; c < count; c++) {
+                int64_t column = c0 + c, place = column % f->per_lane * lanes + column / f->per_lane;
+                const float *from = rows + c * k + first * f->taps + tap;
+                for (int64_t u = 0; u < units; u++)
+                    line[place * f->unit + u] = from[u * f->taps];
+            }
+        }
+}
+
+/* One panel: columns n0 .. n0 + panel of the matrix. */
+static void pack_panel(float *to, float *rows, const struct weight *w, const struct pack_form *f, int64_t n0)
+{
+    int64_t k = f->channels * f->taps, columns = f->n - n0 < f->panel ? f->n - n0 : f->panel;
     memset(to, 0, (size_t)pack_panel_bytes(f));
-    for (int64_t c = 0; c < f->panel && n0 + c < f->n; c++) {
-        int64_t place = c % f->per_lane * (f->panel / f->per_lane) + c / f->per_lane;
-        convert(row, w, (n0 + c) * k, k);
-        for (int64_t tap = 0; tap < f->taps; tap++)
-            for (int64_t channel = 0; channel < f->channels; channel++)
-                to[((tap * groups + channel / f->unit) * f->panel + place) * f->unit + channel % f->unit] =
-                    row[channel * f->taps + tap];
+    for (int64_t c = 0; c < columns; c += COLUMNS) {
+        int64_t count = columns - c < COLUMNS ? columns - c : COLUMNS;
+        convert(rows, w, (n0 + c) * k, count * k);
+        spread_columns(to, rows, f, c, count);
     }
+}
+
+bool vk_weight_pack(const struct weight *w, const struct pack_form *f, const struct gpu_range *to, struct error *err)
+{
+    int64_t bytes = pack_panel_bytes(f);
+    float *panel = xmalloc((size_t)bytes);
+    float *rows = xmalloc((size_t)(COLUMNS * f->channels * f->taps) * sizeof *rows);
+    bool ok = true;
+    for (int64_t i = 0; i < pack_panels(f) && ok; i++) {
+        pack_panel(panel, rows, w, f, i * f->panel);
+        ok = gpu_buffer_write(to->buffer, to->offset + i * bytes, panel, bytes, err);
+    }
+    free(panel);
+    free(rows);
+    return ok;
 }
 
 bool vk_weight_packed(struct vk_exec *x, const struct weight *w, const struct pack_form *f, struct gpu_range *to,
@@ -156,21 +188,12 @@ bool vk_weight_packed(struct vk_exec *x, const struct weight *w, const struct pa
 {
     if (find(x, w, f, to))
         return true;
-    int64_t bytes = pack_panel_bytes(f);
-    if (!reserve(x, pack_panels(f) * bytes, to, err))
+    if (!reserve(x, pack_panels(f) * pack_panel_bytes(f), to, err))
         return error_wrap(err, "weight %s", w->name);
-    float *panel = xmalloc((size_t)bytes);
-    float *row = xmalloc((size_t)(f->channels * f->taps) * sizeof *row);
-    bool ok = true;
-    for (int64_t i = 0; i < pack_panels(f) && ok; i++) {
-        pack_panel(panel, row, w, f, i * f->panel);
-        ok = gpu_buffer_write(to->buffer, to->offset + i * bytes, panel, bytes, err);
-    }
-    free(panel);
-    free(row);
-    if (ok)
-        keep(x, w, f, to);
-    return ok;
+    if (!vk_weight_pack(w, f, to, err))
+        return false;
+    keep(x, w, f, to);
+    return true;
 }
 
 void vk_weights_hold(struct vk_exec *x, struct weight_hold *h, const struct gpu_buffer *buffer)

@@ -65,10 +65,10 @@ static void on_progress(void *context, uint32_t step, uint32_t steps)
         atomic_store(&b->cancel, true);
 }
 
-void bench_open(struct bench *b, const char *store)
+void bench_open_on(struct bench *b, const char *store, struct exec *exec)
 {
     struct error err = { 0 };
-    *b = (struct bench){ .exec = exec_open_ref() };
+    *b = (struct bench){ .exec = exec };
     assert_true(file_make_dirs(bench_path("scratch"), 0700, &err));
     assert_true(file_make_dirs(bench_path(store), 0700, &err));
     b->blobs = store_dir_open(bench_path(store), 0, &err);
@@ -83,6 +83,11 @@ void bench_open(struct bench *b, const char *store)
                                 .cancel = &b->cancel,
                                 .progress = on_progress,
                                 .context = b };
+}
+
+void bench_open(struct bench *b, const char *store)
+{
+    bench_open_on(b, store, exec_open_ref());
 }
 
 void bench_close(struct bench *b)
@@ -108,6 +113,10 @@ struct task_outputs bench_execute(struct bench *b, Shotline__TaskSpec *spec)
     struct task_outputs out;
     struct error err = { 0 };
     spec->numerics = SHOTLINE__NUMERICS__NUMERICS_EXACT;
+    if (b->lean)
+        spec->profile = SHOTLINE__PROFILE__PROFILE_LEAN;
+    if (b->alone)
+        studio_clear(b->studio);
     if (!task_execute(&b->run, spec, &out, &err))
         fail_msg("%s", err.text);
     assert_int_equal(bench_files(b->run.scratch_dir), 0);
@@ -232,4 +241,63 @@ int bench_remove_all(void **state)
     (void)state;
     struct error err;
     return file_remove_tree(dir, &err) ? 0 : -1;
+}
+
+void bench_shoot(struct bench *b, bool backwards, struct shot_files *files)
+{
+    struct script s;
+    struct named state, latents[2];
+    script_make(b, &s);
+    bench_denoise(b, &s, 0, LATENTS, 0, 2, NULL, &state);
+    for (int i = 0; i < 2; i++) {
+        const int k = backwards ? 1 - i : i;
+        bench_denoise(b, &s, 2 * k, 3, 2, STEPS, &state, &latents[k]);
+    }
+
+    Shotline__TaskSpec spec = SHOTLINE__TASK_SPEC__INIT;
+    Shotline__DecodeTask d = SHOTLINE__DECODE_TASK__INIT;
+    Shotline__DecodeRange ranges[2] = { SHOTLINE__DECODE_RANGE__INIT, SHOTLINE__DECODE_RANGE__INIT },
+                          *list[2] = { &ranges[0], &ranges[1] };
+    spec.kind = SHOTLINE__TASK_KIND__TASK_DECODE;
+    spec.decode = &d;
+    for (int k = 0; k < 2; k++) {
+        ranges[k].latents = &latents[k].blob;
+        ranges[k].first = (uint32_t)(2 * k);
+        ranges[k].count = 3;
+    }
+    d.n_ranges = 2;
+    d.ranges = list;
+    d.latent_frames = LATENTS;
+    d.width = WIDTH;
+    d.height = HEIGHT;
+    d.fps = 8;
+    struct task_outputs out = bench_execute(b, &spec);
+    assert_int_equal(out.count, 5);
+    name_output(&files->latents, &out, "latents");
+    name_output(&files->mezzanine, &out, "mezzanine");
+    name_output(&files->frames, &out, "frames");
+    name_output(&files->thumbnail, &out, "thumbnail");
+    name_output(&files->scores, &out, "scores");
+
+    Shotline__StitchTask st = SHOTLINE__STITCH_TASK__INIT;
+    Shotline__StitchShot shots[2] = { SHOTLINE__STITCH_SHOT__INIT, SHOTLINE__STITCH_SHOT__INIT },
+                         *shot_list[2] = { &shots[0], &shots[1] };
+    spec = (Shotline__TaskSpec)SHOTLINE__TASK_SPEC__INIT;
+    spec.kind = SHOTLINE__TASK_KIND__TASK_STITCH;
+    spec.stitch = &st;
+    for (int k = 0; k < 2; k++) {
+        shots[k].mezzanine = &files->mezzanine.blob;
+        shots[k].frames = 17;
+        shots[k].transition = k == 0 ? "dissolve" : "cut";
+        shots[k].transition_frames = k == 0 ? 4 : 0;
+    }
+    st.n_shots = 2;
+    st.shots = shot_list;
+    st.width = 96;
+    st.height = 64;
+    st.fps_in = st.fps_out = 8;
+    st.frames = 30;
+    st.crf = 20;
+    out = bench_execute(b, &spec);
+    name_output(&files->video, &out, "video");
 }

@@ -1,4 +1,4 @@
-/* task_bench - a worker without a farm: tasks of a small model with random weights, on the oracle. */
+/* task_bench - a worker without a farm: tasks of a small model with random weights, on the oracle or on a device. */
 #ifndef SHOTLINE_TESTS_GOLDEN_TASK_BENCH_H
 #define SHOTLINE_TESTS_GOLDEN_TASK_BENCH_H
 
@@ -20,6 +20,8 @@ struct bench {
     uint32_t steps_seen;
     atomic_bool cancel;
     uint32_t cancel_at; /* 0: never */
+    bool lean;          /* tasks run in the lean profile */
+    bool alone;         /* each begins with nothing on the device */
 };
 
 /* A blob that a task names; `blob` points into it. */
@@ -45,7 +47,8 @@ const char *bench_path(const char *name);
 void bench_pack(const char *to);
 int bench_files(const char *dir);
 
-void bench_open(struct bench *b, const char *store);
+void bench_open(struct bench *b, const char *store);                       /* on the oracle */
+void bench_open_on(struct bench *b, const char *store, struct exec *exec); /* which goes with the bench */
 void bench_close(struct bench *b);
 
 /* Runs a task that must succeed and leave nothing behind in the scratch folder. */
@@ -57,6 +60,12 @@ void bench_cast(struct bench *b, struct named *identity, const struct named *tex
 void script_make(struct bench *b, struct script *s);
 void bench_denoise(struct bench *b, const struct script *s, int first, int count, int from, int to,
                    const struct named *state, struct named *result);
+
+struct shot_files {
+    struct named latents, mezzanine, frames, thumbnail, scores, video;
+};
+/* Anchor, two windows, decode, stitch. */
+void bench_shoot(struct bench *b, bool backwards, struct shot_files *files);
 
 void name_digest(struct named *n, const struct digest *d);
 void name_output(struct named *n, const struct task_outputs *out, const char *name);

@@ -80,6 +80,11 @@ static void bad_specs_are_refused_by_name(void **state)
     spec.denoise = NULL;
     assert_false(task_execute(&b.run, &spec, &out, &err));
     assert_string_equal(err.text, "denoise: the task says nothing");
+    spec.profile = 7;
+    assert_false(task_execute(&b.run, &spec, &out, &err));
+    assert_string_equal(err.text, "profile 7, expected usual or lean");
+    assert_int_equal(err.kind, ERROR_INPUT);
+    spec.profile = SHOTLINE__PROFILE__PROFILE_USUAL;
     spec.numerics = SHOTLINE__NUMERICS__NUMERICS_FAST;
     assert_false(task_execute(&b.run, &spec, &out, &err));
     assert_int_equal(err.kind, ERROR_INPUT);

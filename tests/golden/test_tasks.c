@@ -9,70 +9,6 @@
 
 #include <cmocka.h>
 
-struct shot_files {
-    struct named latents, mezzanine, frames, thumbnail, scores, video;
-};
-
-/* Anchor, two windows, decode, stitch. */
-static void shoot(struct bench *b, bool backwards, struct shot_files *files)
-{
-    struct script s;
-    struct named state, latents[2];
-    script_make(b, &s);
-    bench_denoise(b, &s, 0, LATENTS, 0, 2, NULL, &state);
-    for (int i = 0; i < 2; i++) {
-        const int k = backwards ? 1 - i : i;
-        bench_denoise(b, &s, 2 * k, 3, 2, STEPS, &state, &latents[k]);
-    }
-
-    Shotline__TaskSpec spec = SHOTLINE__TASK_SPEC__INIT;
-    Shotline__DecodeTask d = SHOTLINE__DECODE_TASK__INIT;
-    Shotline__DecodeRange ranges[2] = { SHOTLINE__DECODE_RANGE__INIT, SHOTLINE__DECODE_RANGE__INIT },
-                          *list[2] = { &ranges[0], &ranges[1] };
-    spec.kind = SHOTLINE__TASK_KIND__TASK_DECODE;
-    spec.decode = &d;
-    for (int k = 0; k < 2; k++) {
-        ranges[k].latents = &latents[k].blob;
-        ranges[k].first = (uint32_t)(2 * k);
-        ranges[k].count = 3;
-    }
-    d.n_ranges = 2;
-    d.ranges = list;
-    d.latent_frames = LATENTS;
-    d.width = WIDTH;
-    d.height = HEIGHT;
-    d.fps = 8;
-    struct task_outputs out = bench_execute(b, &spec);
-    assert_int_equal(out.count, 5);
-    name_output(&files->latents, &out, "latents");
-    name_output(&files->mezzanine, &out, "mezzanine");
-    name_output(&files->frames, &out, "frames");
-    name_output(&files->thumbnail, &out, "thumbnail");
-    name_output(&files->scores, &out, "scores");
-
-    Shotline__StitchTask st = SHOTLINE__STITCH_TASK__INIT;
-    Shotline__StitchShot shots[2] = { SHOTLINE__STITCH_SHOT__INIT, SHOTLINE__STITCH_SHOT__INIT },
-                         *shot_list[2] = { &shots[0], &shots[1] };
-    spec = (Shotline__TaskSpec)SHOTLINE__TASK_SPEC__INIT;
-    spec.kind = SHOTLINE__TASK_KIND__TASK_STITCH;
-    spec.stitch = &st;
-    for (int k = 0; k < 2; k++) {
-        shots[k].mezzanine = &files->mezzanine.blob;
-        shots[k].frames = 17;
-        shots[k].transition = k == 0 ? "dissolve" : "cut";
-        shots[k].transition_frames = k == 0 ? 4 : 0;
-    }
-    st.n_shots = 2;
-    st.shots = shot_list;
-    st.width = 96;
-    st.height = 64;
-    st.fps_in = st.fps_out = 8;
-    st.frames = 30;
-    st.crf = 20;
-    out = bench_execute(b, &spec);
-    name_output(&files->video, &out, "video");
-}
-
 static void anchor_and_one_range_equal_an_uninterrupted_run(void **state)
 {
     (void)state;
@@ -103,12 +39,11 @@ static void shots_repeat_on_another_worker_in_another_order(void **state)
     struct bench b, c;
     struct shot_files first, second;
     bench_open(&b, "store");
-    shoot(&b, false, &first);
+    bench_shoot(&b, false, &first);
     bench_close(&b);
     bench_open(&c, "other-store");
-    assert_true(studio_go_lean(c.studio)); /* one model at a time gives the same bytes */
-    assert_false(studio_go_lean(c.studio));
-    shoot(&c, true, &second);
+    c.lean = true; /* one model at a time gives the same bytes */
+    bench_shoot(&c, true, &second);
     assert_same_blob(&first.latents, &second.latents);
     assert_same_blob(&first.mezzanine, &second.mezzanine);
     assert_same_blob(&first.frames, &second.frames);
@@ -126,7 +61,7 @@ static void frames_are_those_that_the_digest_names(void **state)
     struct shot_files files;
     char path[1024], hex[DIGEST_HEX_ROOM];
     bench_open(&b, "store");
-    shoot(&b, false, &files);
+    bench_shoot(&b, false, &files);
     assert_true(store_dir_path(b.blobs, &files.mezzanine.digest, path, sizeof path));
     struct video_reader *r = video_reader_open(path, &err);
     assert_non_null(r);

@@ -118,6 +118,87 @@ static void split_graph(struct test_case *c)
     case_output(c, u);
 }
 
+/* Layers of unequal widths and types, a convolution, one weight that is read twice (once as it is), and a state. */
+static void layers_graph(struct test_case *c)
+{
+    static const int width[] = { 36, 70, 36, 130, 36, 17, 36 };
+    static const enum dtype type[] = { DTYPE_F32, DTYPE_F16, DTYPE_BF16 };
+    value x = case_input(c, SHAPE(21, 36)), seen = graph_state(c->g, 0, SHAPE(21, 36));
+    value twice = case_weight(c, SHAPE(36, 36), DTYPE_F16);
+    for (int i = 0; i < 6; i++) {
+        value w = case_weight(c, SHAPE(width[i + 1], width[i]), type[i % 3]);
+        x = op_linear(c->g, x, w, i % 2 ? case_weight(c, SHAPE(width[i + 1]), DTYPE_F32) : VALUE_NONE, ACT_SILU);
+        if (i % 2)
+            x = op_linear(c->g, op_rms_norm(c->g, x, VALUE_NONE, 1e-6f), twice, VALUE_NONE, ACT_NONE);
+    }
+    x = op_add(c->g, op_add(c->g, x, op_slice_rows(c->g, twice, 0, 21)), seen);
+    op_store(c->g, seen, x, VALUE_NONE);
+    case_output(c, x);
+    const struct conv how = { .pad_before = { 2, 1, 1 }, .pad_after = { 0, 1, 1 } };
+    value v = op_reshape(c->g, x, SHAPE(3, 3, 7, 12));
+    for (int i = 0; i < 3; i++)
+        v = op_conv(c->g, v, case_weight(c, SHAPE(12, 12, 3, 3, 3), type[i]), case_weight(c, SHAPE(12), DTYPE_F32),
+                    &how);
+    case_output(c, v);
+}
+
+/* Weights that every run brings anew give the same bits as those that stay, and as plain C, in every run. */
+static void streamed_weights_change_no_bit(void **state)
+{
+    (void)state;
+    struct exec *ref = exec_open_ref();
+    for (int path = 0; path < 2; path++) {
+        struct exec *vk =
+            open_or_skip(&(struct exec_options){ .load_path = path ? "storage" : NULL, .validate = true });
+        for (int wild = 0; wild < 2; wild++) {
+            struct test_case c;
+            case_open(&c, seed++, wild ? SPREAD_WILD : SPREAD_MILD);
+            layers_graph(&c);
+            for (int streamed = 0; streamed < 2; streamed++) {
+                exec_stream_weights(vk, streamed);
+                case_compare(&c, streamed ? "streamed" : "kept", ref, vk, 3);
+            }
+            case_free(&c);
+        }
+        exec_close(&vk);
+    }
+    exec_close(&ref);
+}
+
+/* Twelve layers need the room of two, whichever programs read them, and leave nothing behind. */
+static void streamed_weights_need_the_room_of_two_layers(void **state)
+{
+    (void)state;
+    enum { LAYERS = 12, WIDTH = 256, BYTES = WIDTH * WIDTH * (int)sizeof(float) };
+    int64_t used[2];
+    for (int streamed = 0; streamed < 2; streamed++) {
+        struct exec *x = open_or_skip(&(struct exec_options){ 0 });
+        struct error err = { 0 };
+        struct program *p[2];
+        struct test_case c;
+        case_open(&c, seed, SPREAD_MILD);
+        value v = case_input(&c, SHAPE(1, WIDTH));
+        for (int i = 0; i < LAYERS; i++)
+            v = op_linear(c.g, v, case_weight(&c, SHAPE(WIDTH, WIDTH), DTYPE_F32), VALUE_NONE, ACT_NONE);
+        case_output(&c, v);
+        exec_stream_weights(x, streamed);
+        for (int i = 0; i < 2; i++) {
+            p[i] = program_new(x, c.g, NULL, &err);
+            assert_true(p[i] && program_run(p[i], &err));
+        }
+        used[streamed] = exec_bytes_used(x);
+        program_free(&p[0]);
+        assert_true(program_run(p[1], &err)); /* it shares the ring, which stays */
+        program_free(&p[1]);
+        exec_drop_weights(x);
+        assert_int_equal(exec_bytes_used(x), 0);
+        exec_close(&x);
+        case_free(&c);
+    }
+    assert_true(used[0] >= LAYERS * BYTES);
+    assert_true(used[1] >= 2 * BYTES && used[1] < 3 * BYTES);
+}
+
 /* Tensors over the device's binding range are done in parts; the range is made small here, so that small tensors are.
  */
 static void split_at(const char *path, int64_t range)
@@ -299,6 +380,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_state_is_read_before_it_is_stored),
         cmocka_unit_test(programs_share_states),
+        cmocka_unit_test(streamed_weights_change_no_bit),
+        cmocka_unit_test(streamed_weights_need_the_room_of_two_layers),
         cmocka_unit_test(large_tensors_are_split_texel),
         cmocka_unit_test(large_tensors_are_split_storage),
         cmocka_unit_test(what_cannot_be_split_is_refused),
