@@ -321,13 +321,17 @@ void video_resume(struct ledger *l, struct video *v, int64_t now_ms, int64_t lea
         struct task *t = &v->tasks[i];
 
         take_known_inputs(t);
-        if (t->inputs_missing) {
+        if (!t->inputs_missing) {
+            name_task(l, t);
+        } else if (t->state == TASK_DONE) { /* though what it was made of is made again: its key is the stored one */
+            if (!t->expected)
+                ledger_add_key(l, t);
+        } else {
             /* Its maker must run again: blobs were lost while we were away. A running attempt is of no use then. */
             if (t->state == TASK_READY || t->state == TASK_RUNNING)
                 task_set_state(l, t, TASK_WAITING);
             continue;
         }
-        name_task(l, t);
         if (work_ended(v->state))
             continue;
         switch (t->state) {
@@ -625,6 +629,15 @@ void task_failed(struct ledger *l, struct task *t, const struct task_failure *f,
         return;
     }
     free(t->trouble);
+    t->trouble = NULL;
+    if (f->failure == FAILURE_INPUT && t->checkpoint_step) { /* perhaps only of the saved state: from the beginning */
+        task_forget_checkpoint(l, t);
+        if (t->resumed_step) {
+            t->trouble = xstrdup(f->reason);
+            task_again(l, t);
+            return;
+        }
+    }
     if (f->failure == FAILURE_MEMORY) {
         task_short_of_memory(t, f);
     } else {
@@ -658,7 +671,10 @@ void task_redo(struct ledger *l, struct task *t)
     assert(t->state == TASK_DONE);
     t->output_count = 0;
     t->cached = false;
-    task_again(l, t);
+    if (t->inputs_missing) /* what it is made of is under way again, too */
+        task_set_state(l, t, TASK_WAITING);
+    else
+        task_again(l, t);
 }
 
 void task_input_gone(struct ledger *l, struct task *t, uint32_t input, int64_t wall_ms)

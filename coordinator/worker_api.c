@@ -281,10 +281,13 @@ static void on_checkpoint(struct farm *f, struct worker *w, const Shotline__Work
     struct task *t = ledger_task(&f->ledger, (struct task_id){ c->task });
     struct blob_ref state = { .bytes = (int64_t)c->state->bytes };
     const struct attempt attempt = { c->attempt };
+    struct digest key;
 
     if (!codec_digest(&state.digest, &c->state->digest) || state.bytes <= 0)
         return;
-    bool ours = t && task_renew(t, w->id, attempt, now_ms, f->fleet.lease_ms);
+    /* A state of other work would spoil every attempt after this one. */
+    bool ours = t && c->has_key && codec_digest(&key, &c->key) && digest_equal(&key, &t->key) &&
+                task_renew(t, w->id, attempt, now_ms, f->fleet.lease_ms);
     if (store_dir_bytes(f->blobs, &state.digest) == state.bytes && ours &&
         task_checkpoint(&f->ledger, t, w->id, attempt, c->step, &state))
         log_info("task.checkpoint",

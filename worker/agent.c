@@ -339,9 +339,12 @@ static void start_saving(struct agent *a, const struct saving *s)
 
 void agent_checkpoint(struct agent *a, uint32_t step, const struct digest *state, int64_t bytes)
 {
-    const struct saving s = {
-        .task = a->running.task, .attempt = a->running.attempt, .step = step, .state = *state, .bytes = bytes
-    };
+    const struct saving s = { .task = a->running.task,
+                              .attempt = a->running.attempt,
+                              .step = step,
+                              .key = a->running.key,
+                              .state = *state,
+                              .bytes = bytes };
 
     if (!a->busy || a->running.given_up)
         return;
@@ -374,6 +377,8 @@ void agent_saved(struct agent *a, bool ok, int64_t now_ms)
         checkpoint.attempt = s.attempt;
         checkpoint.step = s.step;
         checkpoint.state = &blob;
+        checkpoint.has_key = true;
+        checkpoint.key = codec_bytes(&s.key);
         m.checkpoint = &checkpoint;
         agent_send(a, &m);
     }

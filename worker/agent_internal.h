@@ -31,7 +31,7 @@ struct running {
 struct saving {
     uint64_t task; /* 0: none */
     uint32_t attempt, step;
-    struct digest state;
+    struct digest key, state;
     int64_t bytes;
 };
 

@@ -6,6 +6,7 @@
 #include "common/wire/store_dir.h"
 #include "coordinator/index.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,14 @@ struct store_dir {
     size_t count, room;
     int64_t full_until_ms;
 };
+
+void saved_state_of(const struct digest *key, uint32_t step, char *text, size_t room)
+{
+    char hex[DIGEST_HEX_ROOM];
+
+    digest_hex(key, hex);
+    snprintf(text, room, "saved %" PRIu32 " of %s", step, hex);
+}
 
 int badness_of(const struct digest *key)
 {
@@ -120,10 +129,19 @@ bool blobs_lose_one(struct world *w, struct digest *key)
 
         if (!b->there || !of || !digest_from_hex(key, of + 4))
             continue;
+        if (!strncmp(b->data, "saved ", 6))
+            *key = (struct digest){ { 0 } };
         b->there = false;
         return true;
     }
     return false;
+}
+
+const char *blobs_text(struct world *w, const struct digest *d)
+{
+    const struct blob *b = find(w->blobs, d);
+
+    return b ? b->data : NULL;
 }
 
 /* ---- what the farm asks of it ---- */

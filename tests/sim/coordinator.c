@@ -205,6 +205,7 @@ static void start(struct world *w, uint32_t who, uint64_t token, void *data)
                                                 .clients = network_endpoint(w, true),
                                                 .kernel_proof = { { 42 } },
                                                 .planner = c->planner,
+                                                .checkpoint_ms = 500,
                                                 .guard = c->guard },
                           w->now_ms, coordinator_wall_ms(w), &err);
     c->at_work = false;

@@ -40,6 +40,14 @@ struct commit {
     bool done, lost; /* lost: stored outputs were taken away, so it may be made again */
 };
 
+/* A state that the farm took of a running task. */
+struct kept {
+    struct digest state;
+    uint64_t task;
+    uint32_t step;
+    bool durable, dropped; /* dropped: by the farm itself, or lost */
+};
+
 /* What the farm has said of a key. */
 struct right {
     struct curve_key key;
@@ -82,10 +90,14 @@ struct oracle {
     struct right **right_list;
     size_t right_count, right_room;
 
+    struct index kept; /* by the state's first bytes */
+    struct kept **kept_list;
+    size_t kept_count, kept_room, kept_durable; /* the latter: those before it */
+
     struct expected *expected;
     size_t expected_count, expected_room;
-    uint64_t leases, done, cached, failed, cancelled_tasks, tasks, videos, videos_failed, rejected, takes, superseded,
-        audits;
+    uint64_t leases, done, cached, failed, cancelled_tasks, tasks, videos, videos_failed, rejected, takes, resumed,
+        superseded, audits;
 };
 
 static uint64_t mark(const struct digest *d)
@@ -332,6 +344,26 @@ static void check_guard(struct world *w)
 
 /* ---- what leaves the farm ---- */
 
+/* A denoising begins where its task says, or goes on from a state of its own that is there. (Which step it is of is for
+ * the worker to see: a garbled message may have said another one.) */
+static void check_state(struct world *w, const Shotline__Lease *lease, bool first)
+{
+    const struct task *t = ledger_task(&w->coordinator.farm.ledger, (struct task_id){ lease->task });
+    const Shotline__DenoiseTask *d = lease->spec->denoise;
+    char hex[DIGEST_HEX_ROOM];
+    struct digest state;
+
+    if (!t || !d || (int64_t)d->step_from == t->denoise.step_from)
+        return;
+    w->oracle->resumed += first;
+    const char *there = d->state && codec_digest(&state, &d->state->digest) ? blobs_text(w, &state) : NULL;
+    digest_hex(&t->key, hex);
+    if (!there && first)
+        world_break(w, "task %" PRIu64 ": it is to go on from a state that is not there", lease->task);
+    else if (there && (strncmp(there, "saved ", 6) || !strstr(there, hex)))
+        world_break(w, "task %" PRIu64 ": it is to go on from what is no state of its own", lease->task);
+}
+
 static void lease_sent(struct world *w, uint32_t worker, const Shotline__Lease *lease)
 {
     struct oracle *o = w->oracle;
@@ -352,6 +384,7 @@ static void lease_sent(struct world *w, uint32_t worker, const Shotline__Lease *
     if (lease->attempt == l->attempt && l->worker != worker)
         world_break(w, "task %" PRIu64 ": attempt %" PRIu32 " was leased to w%" PRIu32 " and to w%" PRIu32, lease->task,
                     lease->attempt, l->worker, worker);
+    check_state(w, lease, lease->attempt > l->attempt);
     l->attempt = lease->attempt;
     l->worker = worker;
     l->history[lease->attempt % HISTORY] = worker + 1;
@@ -509,6 +542,59 @@ bool __wrap_store_put_result(struct store *s, const struct digest *key, const st
     return __real_store_put_result(s, key, outputs, count, err);
 }
 
+/* ---- saved states ---- */
+
+void oracle_checkpoint(struct world *w, const struct task *t)
+{
+    struct oracle *o = w->oracle;
+
+    if (o->kept_count == o->kept_room) {
+        o->kept_room = o->kept_room ? 2 * o->kept_room : 64;
+        o->kept_list = xrealloc(o->kept_list, o->kept_room * sizeof(struct kept *));
+    }
+    struct kept *k = o->kept_list[o->kept_count++] = xcalloc(1, sizeof *k);
+    *k = (struct kept){ .state = t->checkpoint.digest, .task = t->id.v, .step = t->checkpoint_step };
+    struct kept *same = index_get(&o->kept, mark(&k->state)); /* of a twin, or of this task before it was lost */
+    if (same)
+        same->dropped = true;
+    index_put(&o->kept, mark(&k->state), k);
+}
+
+void __real_ledger_drop_blob(struct ledger *l, const struct digest *d);
+void __wrap_ledger_drop_blob(struct ledger *l, const struct digest *d);
+void __wrap_ledger_drop_blob(struct ledger *l, const struct digest *d)
+{
+    struct kept *k = index_get(&world->oracle->kept, mark(d));
+
+    if (k)
+        k->dropped = true;
+    __real_ledger_drop_blob(l, d);
+}
+
+void __real_task_forget_checkpoint(struct ledger *l, struct task *t);
+void __wrap_task_forget_checkpoint(struct ledger *l, struct task *t);
+void __wrap_task_forget_checkpoint(struct ledger *l, struct task *t)
+{
+    if (blobs_text(world, &t->checkpoint.digest))
+        world_break(world, "task %" PRIu64 ": its saved state was given up, and it is there", t->id.v);
+    __real_task_forget_checkpoint(l, t);
+}
+
+/* What was saved is still to be gone on from. */
+static void check_kept(struct world *w)
+{
+    const struct oracle *o = w->oracle;
+
+    for (size_t i = 0; i < o->kept_count; i++) {
+        const struct kept *k = o->kept_list[i];
+        const struct task *t = ledger_task(&w->coordinator.farm.ledger, (struct task_id){ k->task });
+
+        if (k->durable && !k->dropped && t && !task_ended(t->state) && t->checkpoint_step < k->step)
+            world_break(w, "task %" PRIu64 ": its state was saved at step %" PRIu32 ", and after a restart at %" PRIu32,
+                        k->task, k->step, t->checkpoint_step);
+    }
+}
+
 void oracle_saved(struct world *w, bool durable)
 {
     struct oracle *o = w->oracle;
@@ -516,6 +602,8 @@ void oracle_saved(struct world *w, bool durable)
     log_debug("sim.saved", "durable=%d results=%zu", durable, o->pending_count);
     if (!durable) /* whether they are there is seen when the farm is back */
         return;
+    for (; o->kept_durable < o->kept_count; o->kept_durable++)
+        o->kept_list[o->kept_durable]->durable = true;
     for (size_t i = 0; i < o->pending_count; i++) {
         o->pending[i]->done = true;
         o->pending[i]->lost = false;
@@ -546,6 +634,8 @@ void oracle_restarted(struct world *w)
     struct task_output outputs[TASK_MAX_OUTPUTS];
 
     check_guard(w);
+    check_kept(w);
+    o->kept_durable = o->kept_count; /* the rest may or may not be there */
     for (size_t i = 0; i < o->pending_count; i++)
         if (!o->pending[i]->done && store_find_result(f->store, &o->pending[i]->key, outputs)) {
             o->pending[i]->done = true;
@@ -755,7 +845,9 @@ void oracle_print(const struct world *w)
            " by the same work, %" PRIu64 " failed, %" PRIu64 " cancelled\n",
            o->tasks, o->videos, o->tasks - o->cached - o->failed - o->cancelled_tasks, o->cached, o->failed,
            o->cancelled_tasks);
-    printf("  %" PRIu64 " further takes, %" PRIu64 " videos without a take that passes\n", o->takes, o->rejected);
+    printf("  %" PRIu64 " further takes, %" PRIu64 " videos without a take that passes, %" PRIu64
+           " attempts went on from a saved state\n",
+           o->takes, o->rejected, o->resumed);
     printf("  %" PRIu64 " leases, %" PRIu64 " commits, %" PRIu64 " reports superseded, %" PRIu64
            " videos failed by faults, %" PRIu64 " audits\n",
            o->leases, o->done, o->superseded, o->videos_failed, o->audits);
@@ -774,6 +866,10 @@ void oracle_close(struct world *w)
         free(o->commit_list[i]);
     for (size_t i = 0; i < o->right_count; i++)
         free(o->right_list[i]);
+    for (size_t i = 0; i < o->kept_count; i++)
+        free(o->kept_list[i]);
+    free(o->kept_list);
+    index_free(&o->kept);
     for (size_t i = 0; i < o->expected_count; i++)
         free(o->expected[i].videos);
     free(o->right_list);

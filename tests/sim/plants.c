@@ -125,3 +125,20 @@ struct access_entry *__wrap_access_join(struct access *a, const struct curve_key
         e->state = ACCESS_INVITED;
     return __real_access_join(a, invite, key, wall_ms, used, why);
 }
+
+bool __real_task_checkpoint(struct ledger *l, struct task *t, struct worker_id worker, struct attempt a, uint32_t step,
+                            const struct blob_ref *state);
+bool __wrap_task_checkpoint(struct ledger *l, struct task *t, struct worker_id worker, struct attempt a, uint32_t step,
+                            const struct blob_ref *state);
+bool __wrap_task_checkpoint(struct ledger *l, struct task *t, struct worker_id worker, struct attempt a, uint32_t step,
+                            const struct blob_ref *state)
+{
+    const struct blob_ref other = world->last_state;
+    const bool taken =
+        __real_task_checkpoint(l, t, worker, a, step, other.bytes && strikes(PLANT_STATE, 4) ? &other : state);
+
+    world->last_state = *state;
+    if (taken)
+        oracle_checkpoint(world, t);
+    return taken;
+}

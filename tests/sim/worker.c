@@ -21,7 +21,17 @@ struct job {
     enum task_kind kind;
     enum task_role role; /* ROLE_ANCHOR, or any other */
     int64_t began_ms, busy_ms;
+    uint32_t step_from, step_to, step_saved; /* of a denoising */
+    int64_t save_every_ms;                   /* 0: never */
+    bool no_state, wrong_state;              /* what it should have gone on from was gone, or is of another step */
 };
+
+/* A state on its way to the farm. */
+struct saved {
+    struct digest digest, key;
+    uint32_t step;
+};
+#define SAVED 4 /* the agent sends one and keeps the newest */
 
 struct machine {
     struct world *w;
@@ -36,6 +46,8 @@ struct machine {
     bool has_pack;
     struct digest pack;
     struct job job;
+    struct saved saved[SAVED];
+    uint32_t saved_next;
     struct result *outbox;
     size_t outbox_count, outbox_room;
 };
@@ -107,6 +119,15 @@ static bool awake(struct world *w, uint32_t who, uint64_t token, event_handler *
     return true;
 }
 
+/* The steps that the job has behind it. */
+static uint32_t step_now(const struct machine *m)
+{
+    const struct job *j = &m->job;
+    const int64_t done_ms = m->w->now_ms - j->began_ms, steps = j->step_to - j->step_from;
+
+    return j->step_from + (uint32_t)(done_ms >= j->busy_ms ? steps : done_ms * steps / j->busy_ms);
+}
+
 static void tick(struct world *w, uint32_t who, uint64_t token, void *data)
 {
     struct machine *m = &w->workers->list[who];
@@ -117,7 +138,7 @@ static void tick(struct world *w, uint32_t who, uint64_t token, void *data)
         return; /* an earlier one took its place */
     m->tick_at_ms = 0;
     if (m->job.runs && m->job.kind == TASK_DENOISE)
-        agent_progress(m->agent, (uint32_t)((w->now_ms - m->job.began_ms) * 8 / (m->job.busy_ms + 1)) % 8, 8);
+        agent_progress(m->agent, step_now(m) - m->job.step_from, m->job.step_to - m->job.step_from);
     agent_tick(m->agent, own_ms(m));
     look_after(m);
 }
@@ -145,15 +166,18 @@ static void outbox_forget(struct machine *m, const struct result *r)
 
 /* ---- the runner ---- */
 
-static void result_of(const struct job *j, struct result *r)
+static void result_of(const struct job *j, bool spoilt, struct result *r)
 {
+    struct digest made_of = j->key;
+
+    made_of.bytes[0] ^= spoilt;
     *r = (struct result){ .task = j->task, .attempt = j->attempt, .key = j->key, .busy_ms = j->busy_ms };
     for (enum output_name n = OUTPUT_EMBEDDING; n <= OUTPUT_VIDEO; n++) {
         char text[OUTPUT_ROOM];
 
         if (!output_required(j->kind, j->role, n))
             continue;
-        output_of(&j->key, output_text(n), text, sizeof text);
+        output_of(&made_of, output_text(n), text, sizeof text);
         snprintf(r->outputs[r->count].name, sizeof r->outputs[r->count].name, "%s", output_text(n));
         r->outputs[r->count].digest = digest_of(text, strlen(text));
         r->outputs[r->count].bytes = (int64_t)strlen(text);
@@ -173,7 +197,11 @@ static void finish(struct world *w, uint32_t who, uint64_t token, void *data)
         return;
     }
     m->job.runs = false;
-    if (m->job.cancelled) {
+    if (m->job.no_state) {
+        agent_failed(m->agent, SHOTLINE__FAILURE_CLASS__FAILURE_WORKER, "the state is not there", own_ms(m));
+    } else if (m->job.wrong_state) {
+        agent_failed(m->agent, SHOTLINE__FAILURE_CLASS__FAILURE_INPUT, "the state is of another step", own_ms(m));
+    } else if (m->job.cancelled) {
         agent_failed(m->agent, SHOTLINE__FAILURE_CLASS__FAILURE_CANCELLED, "cancelled", own_ms(m));
     } else if (task_poisoned(&r->key, m->job.kind)) {
         agent_failed(m->agent, SHOTLINE__FAILURE_CLASS__FAILURE_INPUT, "poisoned", own_ms(m));
@@ -197,6 +225,90 @@ static void finish(struct world *w, uint32_t who, uint64_t token, void *data)
     look_after(m);
 }
 
+/* ---- states of long tasks ---- */
+
+static void save_now(struct machine *m)
+{
+    struct job *j = &m->job;
+    struct saved *s = &m->saved[m->saved_next++ % SAVED];
+    const uint32_t step = step_now(m);
+    char text[OUTPUT_ROOM];
+
+    if (j->kind != TASK_DENOISE || step <= j->step_saved || step >= j->step_to)
+        return;
+    j->step_saved = step;
+    saved_state_of(&j->key, step, text, sizeof text);
+    *s = (struct saved){ .digest = digest_of(text, strlen(text)), .key = j->key, .step = step };
+    agent_checkpoint(m->agent, step, &s->digest, (int64_t)strlen(text));
+}
+
+static void save_again(struct world *w, uint32_t who, uint64_t token, void *data)
+{
+    struct machine *m = &w->workers->list[who];
+    const struct job *of = data;
+
+    if (!awake(w, who, token, save_again, data))
+        return;
+    if (!m->job.runs || m->job.cancelled || m->job.task != of->task || m->job.attempt != of->attempt) {
+        free(data);
+        return;
+    }
+    save_now(m);
+    world_at(w, w->now_ms + m->job.save_every_ms, save_again, who, token, data);
+    look_after(m);
+}
+
+static void state_sent(struct world *w, uint32_t who, uint64_t token, void *data)
+{
+    struct machine *m = &w->workers->list[who];
+    const struct saved *s = data;
+    char text[OUTPUT_ROOM];
+
+    if (!awake(w, who, token, state_sent, data))
+        return;
+    saved_state_of(&s->key, s->step, text, sizeof text);
+    agent_saved(m->agent, w->coordinator.up && blobs_upload(w, &s->digest, text), own_ms(m));
+    free(data);
+    look_after(m);
+}
+
+static void hook_save(void *context, const struct digest *state)
+{
+    struct machine *m = context;
+
+    for (uint32_t i = 0; i < SAVED; i++)
+        if (digest_equal(&m->saved[i].digest, state)) {
+            struct saved *copy = xmalloc(sizeof *copy);
+
+            *copy = m->saved[i];
+            world_at(m->w, m->w->now_ms + dice_between(&m->w->luck, 2, 200), state_sent, m->index, m->life, copy);
+            return;
+        }
+    world_break(m->w, "%s: the agent sends a state that was never saved", m->name);
+}
+
+/* A state says how many steps it has behind it, and not of which task: false, when nothing good can come from it. */
+static bool take_state(struct machine *m, const Shotline__DenoiseTask *d)
+{
+    struct job *j = &m->job;
+    struct digest state;
+    char hex[DIGEST_HEX_ROOM];
+    uint32_t step;
+    int end = 0;
+
+    j->step_from = j->step_saved = d->step_from;
+    j->step_to = d->step_to;
+    j->role = d->step_to < d->steps ? ROLE_ANCHOR : ROLE_RANGE;
+    j->busy_ms = j->busy_ms * (j->step_to - j->step_from) / 4;
+    const char *there = d->state && codec_digest(&state, &d->state->digest) ? blobs_text(m->w, &state) : "";
+    j->no_state = !there;
+    if (!there || sscanf(there, "saved %" SCNu32 " of %n", &step, &end) != 1)
+        return true;
+    j->wrong_state = step != d->step_from;
+    digest_hex(&j->key, hex);
+    return !strcmp(there + end, hex);
+}
+
 static void hook_start(void *context, const Shotline__Lease *lease)
 {
     const Shotline__TaskSpec *spec = lease->spec;
@@ -212,10 +324,16 @@ static void hook_start(void *context, const Shotline__Lease *lease)
     m->job.lean = spec->profile == SHOTLINE__PROFILE__PROFILE_LEAN;
     codec_digest(&m->job.key, &spec->key);
     m->job.busy_ms = usual_ms[m->job.kind] * m->slowness * dice_between(&m->w->luck, 60, 140) / 10000;
-    if (spec->denoise && spec->denoise->step_to < spec->denoise->steps)
-        m->job.role = ROLE_ANCHOR;
-    result_of(&m->job, r);
+    m->job.save_every_ms = lease->checkpoint_ms;
+    const bool spoilt = spec->denoise && !take_state(m, spec->denoise);
+    result_of(&m->job, spoilt, r);
     world_at(m->w, m->w->now_ms + m->job.busy_ms, finish, m->index, m->life, r);
+    if (spec->denoise && m->job.save_every_ms) {
+        struct job *copy = xmalloc(sizeof *copy);
+
+        *copy = m->job;
+        world_at(m->w, m->w->now_ms + m->job.save_every_ms, save_again, m->index, m->life, copy);
+    }
 }
 
 static void hook_cancel(void *context)
@@ -229,14 +347,13 @@ static void hook_cancel(void *context)
     world_at(m->w, m->w->now_ms + 20, finish, m->index, m->life, r);
 }
 
-/* ---- the other hooks ---- */
-
-/* Tasks here are too short to save states. */
-static void hook_save(void *context, const struct digest *state)
+static void hook_hand_over(void *context)
 {
-    (void)context;
-    (void)state;
+    save_now(context);
+    hook_cancel(context);
 }
+
+/* ---- the other hooks ---- */
 
 static void hook_send(void *context, const Shotline__ToCoordinator *message)
 {
@@ -337,7 +454,7 @@ static void boot(struct world *w, uint32_t who, uint64_t token, void *data)
                                        .reconnect = hook_reconnect,
                                        .start = hook_start,
                                        .cancel = hook_cancel,
-                                       .hand_over = hook_cancel,
+                                       .hand_over = hook_hand_over,
                                        .save = hook_save,
                                        .fetch_pack = hook_fetch_pack,
                                        .upload = hook_upload,

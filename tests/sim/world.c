@@ -39,11 +39,20 @@ const char *const fault_names[FAULT_COUNT] = {
 };
 
 const char *const plant_names[PLANT_COUNT] = {
-    [PLANT_NONE] = "none",       [PLANT_NO_FENCE] = "no-fence",         [PLANT_EARLY_REPLY] = "early-reply",
-    [PLANT_NO_SYNC] = "no-sync", [PLANT_LOST_RECORD] = "lost-record",   [PLANT_FORGOTTEN] = "forgotten",
-    [PLANT_TOKEN] = "token",     [PLANT_SAME_ATTEMPT] = "same-attempt", [PLANT_LENIENT] = "lenient",
-    [PLANT_TAKES] = "takes",     [PLANT_REVOKED] = "revoked",           [PLANT_KEY_LOST] = "key-lost",
+    [PLANT_NONE] = "none",
+    [PLANT_NO_FENCE] = "no-fence",
+    [PLANT_EARLY_REPLY] = "early-reply",
+    [PLANT_NO_SYNC] = "no-sync",
+    [PLANT_LOST_RECORD] = "lost-record",
+    [PLANT_FORGOTTEN] = "forgotten",
+    [PLANT_TOKEN] = "token",
+    [PLANT_SAME_ATTEMPT] = "same-attempt",
+    [PLANT_LENIENT] = "lenient",
+    [PLANT_TAKES] = "takes",
+    [PLANT_REVOKED] = "revoked",
+    [PLANT_KEY_LOST] = "key-lost",
     [PLANT_REPLAY] = "replay",
+    [PLANT_STATE] = "state",
 };
 
 struct world *world;

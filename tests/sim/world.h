@@ -79,6 +79,7 @@ enum plant {
     PLANT_REVOKED,      /* revoked keys go on being heard */
     PLANT_KEY_LOST,     /* a restart forgets some revocations */
     PLANT_REPLAY,       /* an invite can be used twice */
+    PLANT_STATE,        /* a task is given another one's saved state */
     PLANT_COUNT
 };
 extern const char *const plant_names[PLANT_COUNT];
@@ -146,8 +147,9 @@ struct world {
     bool calm; /* no more faults: what is left must end by itself */
     struct schedule schedule;
     uint64_t faults[FAULT_COUNT], events, messages;
-    uint64_t trace;   /* hash of all that happened */
-    char broken[512]; /* the first promise that was broken; "": none */
+    uint64_t trace;             /* hash of all that happened */
+    struct blob_ref last_state; /* that a worker saved, for whatever task */
+    char broken[512];           /* the first promise that was broken; "": none */
     struct coordinator coordinator;
     struct network *network;
     struct disk *disk;
@@ -216,12 +218,16 @@ int64_t disk_bytes(const struct world *w);
 void blobs_open(struct world *w);
 void blobs_close(struct world *w);
 bool blobs_upload(struct world *w, const struct digest *d, const char *text); /* false: no room */
-/* Loses one stored output. Returns the key of its task; false when there is none. */
+const char *blobs_text(struct world *w, const struct digest *d);              /* NULL: it is not there */
+/* Loses one stored output or state; the key is zero for the latter. Returns the key of its task; false when there is
+ * none. */
 bool blobs_lose_one(struct world *w, struct digest *key);
 
 /* What a task of this key gives under a name. */
 #define OUTPUT_ROOM 320
 void output_of(const struct digest *key, const char *name, char *text, size_t room);
+/* The state that a denoising of this key has after so many steps. */
+void saved_state_of(const struct digest *key, uint32_t step, char *text, size_t room);
 /* How bad a decoded shot of this key is: 0 passes its gates. */
 int badness_of(const struct digest *key);
 
@@ -266,6 +272,7 @@ void oracle_sent(struct world *w, bool client, uint32_t peer, uint32_t connectio
                  const void *data, size_t size);
 /* By the farm, just now. */
 void oracle_read(struct world *w, uint32_t worker, const struct curve_key *key, const void *data, size_t size);
+void oracle_checkpoint(struct world *w, const struct task *t);                    /* taken in this turn */
 void oracle_saved(struct world *w, bool durable);                                 /* what was committed in this turn */
 void oracle_joined(struct world *w, const struct curve_key *key, enum role role); /* the farm says so */
 void oracle_revoking(struct world *w, const struct curve_key *key);               /* the farm is asked to */

@@ -234,6 +234,35 @@ static void bad_input_needs_two_witnesses(void **state)
     ledger_free(&l);
 }
 
+/* An attempt that went on from a saved state and could not use what it was given: the next one begins anew, and
+ * nothing is held against the task. */
+static void a_bad_saved_state_costs_steps_only(void **state)
+{
+    (void)state;
+    struct ledger l = { 0 };
+    struct campaign *c = graph_campaign(&l, 1, false);
+    struct blob_ref saved = { .digest = { { 9 } }, .bytes = 100 };
+
+    for (int i = 0; i < 2; i++)
+        graph_finish(&l, graph_lease(&l, c, 1, 0), 0);
+    struct task *t = graph_lease(&l, c, 1, 0);
+    assert_int_equal(t->position, G_ANCHOR);
+    assert_true(task_checkpoint(&l, t, W1, t->attempt, 1, &saved));
+    task_lost(&l, t, WALL_MS);
+    assert_ptr_equal(graph_lease(&l, c, 2, 0), t);
+    assert_int_equal(t->resumed_step, 1);
+    struct task_failure f = failure(W2, FAILURE_INPUT, 1);
+    task_failed(&l, t, &f, WALL_MS);
+    assert_int_equal(t->state, TASK_READY);
+    assert_int_equal(t->checkpoint_step, 0);
+    assert_int_equal(t->errors, 0);
+    assert_ptr_equal(graph_lease(&l, c, 2, 0), t);
+    assert_int_equal(t->resumed_step, 0);
+    task_failed(&l, t, &f, WALL_MS); /* the only worker, and nothing else to blame */
+    assert_int_equal(c->videos[0].state, WORK_FAILED);
+    ledger_free(&l);
+}
+
 /* Out of memory: lean first, also where it failed; then ever larger devices. It is no task error, and it ends. */
 static void out_of_memory_turns_lean_then_climbs_to_larger_devices(void **state)
 {
@@ -465,6 +494,47 @@ static void running_attempts_are_adopted(void **state)
     ledger_free(&again);
 }
 
+/* A result outlives a restart also while what it was made of is made again: it is found by its key, and is itself made
+ * again only after that. */
+static void a_result_keeps_its_key_while_its_inputs_are_made_again(void **state)
+{
+    (void)state;
+    struct ledger l = { 0 }, again = { 0 };
+    struct campaign *c = graph_campaign(&l, 1, false);
+
+    for (int i = 0; i < 3; i++)
+        graph_finish(&l, graph_lease(&l, c, 1, 0), 0);
+    struct task *before = c->videos[0].tasks;
+
+    struct campaign *r = campaign_new();
+    r->id = c->id;
+    r->videos = arena_array(&r->arena, struct video, 1);
+    r->video_count = 1;
+    r->videos[0] = (struct video){ .campaign = r, .number = 1, .state = WORK_RUNNING };
+    ledger_add(&again, r);
+    graph_video(&r->videos[0], before[G_TEXT].text.prompt, 0);
+    struct task *t = r->videos[0].tasks;
+    for (uint32_t i = 0; i < G_TASKS; i++) {
+        t[i].id = before[i].id;
+        t[i].state = before[i].state;
+        t[i].key = before[i].key;
+        memcpy(t[i].outputs, before[i].outputs, sizeof t[i].outputs);
+        t[i].output_count = before[i].output_count;
+    }
+    t[G_TEXT].state = TASK_READY; /* its output was lost */
+    t[G_TEXT].output_count = 0;
+    video_resume(&again, &r->videos[0], 50000, LEASE_MS);
+    assert_int_equal(t[G_ANCHOR].state, TASK_DONE);
+    assert_ptr_equal(ledger_twin(&again, &before[G_ANCHOR].key, NULL), &t[G_ANCHOR]);
+    task_redo(&again, &t[G_ANCHOR]);
+    assert_int_equal(t[G_ANCHOR].state, TASK_WAITING);
+    graph_finish(&again, graph_lease(&again, r, 1, 0), 0);
+    assert_int_equal(t[G_TEXT].state, TASK_DONE);
+    assert_int_equal(t[G_ANCHOR].state, TASK_READY);
+    ledger_free(&l);
+    ledger_free(&again);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -477,6 +547,7 @@ int main(void)
         cmocka_unit_test(too_many_losses_fail_the_video),
         cmocka_unit_test(task_errors_need_distinct_workers),
         cmocka_unit_test(bad_input_needs_two_witnesses),
+        cmocka_unit_test(a_bad_saved_state_costs_steps_only),
         cmocka_unit_test(out_of_memory_turns_lean_then_climbs_to_larger_devices),
         cmocka_unit_test(a_returned_task_is_no_failure),
         cmocka_unit_test(twins_are_answered_by_one_result),
@@ -485,6 +556,7 @@ int main(void)
         cmocka_unit_test(ranges_at_once_and_overlap_are_measured),
         cmocka_unit_test(a_lost_blob_is_made_again),
         cmocka_unit_test(running_attempts_are_adopted),
+        cmocka_unit_test(a_result_keeps_its_key_while_its_inputs_are_made_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
