@@ -210,7 +210,7 @@ static void start(struct world *w, uint32_t who, uint64_t token, void *data)
                           w->now_ms, coordinator_wall_ms(w), &err);
     c->at_work = false;
     if (c->restarts % 2)
-        c->farm.tasks_kept = 50; /* what has ended is put away soon */
+        c->farm.tasks_kept = 50;                          /* what has ended is put away soon */
     c->farm.gates.limit[CHECK_FRAMES] = GATE_MOST_FRAMES; /* stand-ins have no frames */
     if (!c->up || c->dead) {
         if (!c->dead && !strstr(err.text, "full") &&
