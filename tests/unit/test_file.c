@@ -1,30 +1,12 @@
 #include "common/base/file.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/temp_dir.h"
 
 #include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-static char dir[] = "/tmp/shotline-test-file-XXXXXX";
-
-static const char *in_dir(const char *name)
-{
-    static char path[4][256];
-    static int turn;
-    char *to = path[turn++ % 4];
-    assert_true(file_join(to, sizeof path[0], dir, name));
-    return to;
-}
 
 static int entries(void)
 {
@@ -34,19 +16,6 @@ static int entries(void)
         n++;
     closedir(d);
     return n - 2;
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    return mkdtemp(dir) ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    struct error err;
-    return file_remove_tree(dir, &err) && !file_exists(dir) ? 0 : -1;
 }
 
 static void written_files_read_back(void **state)
@@ -187,5 +156,5 @@ int main(void)
         cmocka_unit_test(remove_tree_does_not_follow_links),
         cmocka_unit_test(join_tells_when_it_does_not_fit),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

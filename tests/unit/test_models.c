@@ -4,20 +4,11 @@
 #include "worker/vace.h"
 
 #include "common/base/arena.h"
-#include "common/base/file.h"
 #include "common/base/rng.h"
 #include "common/nn/safetensors.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/temp_dir.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #define MODELS "tests/golden/goldens/models"
 
@@ -278,21 +269,6 @@ static void painter_keeps_its_promises(void **state)
 }
 
 /* ---- broken model folders ---- */
-
-static char dir[64];
-
-static int make_dir(void **state)
-{
-    (void)state;
-    strcpy(dir, "/tmp/shotline-test-XXXXXX");
-    return mkdtemp(dir) ? 0 : -1;
-}
-
-static int remove_dir(void **state)
-{
-    (void)state;
-    return file_remove_tree(dir, NULL) ? 0 : -1;
-}
 
 /* Copies MODELS/from into `dir`: its config, with `old` replaced by `new`; its weights, with tensor `drop` left out and
  * tensor `turn` transposed. */

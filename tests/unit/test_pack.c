@@ -1,18 +1,9 @@
 /* links: shotline_nn */
 #include "common/nn/pack.h"
 
-#include "common/base/file.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/temp_dir.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #define DEFAULTS                                                                                                       \
     "{\"name\": \"t\", \"width\": 128, \"height\": 80, \"fps\": 8, \"steps\": 8, \"guidance_scale\": 2.5, "            \
@@ -20,21 +11,6 @@
     "\"reference_suffix\": \", on a white background\", \"max_sequence_length\": 32, \"negative_prompt\": \"\"}"
 
 #define VAE "{\"dim_mult\": [1, 2, 4, 4], \"temperal_downsample\": [false, true, true]}"
-
-static char dir[64];
-
-static int make_dir(void **state)
-{
-    (void)state;
-    strcpy(dir, "/tmp/shotline-test-XXXXXX");
-    return mkdtemp(dir) ? 0 : -1;
-}
-
-static int remove_dir(void **state)
-{
-    (void)state;
-    return file_remove_tree(dir, NULL) ? 0 : -1;
-}
 
 static void put(const char *name, const char *text)
 {

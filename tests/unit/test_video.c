@@ -5,46 +5,15 @@
 #include "worker/video_stitch.h"
 #include "worker/video_write.h"
 
-#include "common/base/file.h"
 #include "common/base/hash.h"
 #include "common/base/rng.h"
+#include "tests/unit/temp_dir.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #define WIDTH  48
 #define HEIGHT 32
 #define FRAME  (WIDTH * HEIGHT * 3)
-
-static char dir[] = "/tmp/shotline-test-video-XXXXXX";
-
-static int make_dir(void **state)
-{
-    (void)state;
-    return mkdtemp(dir) ? 0 : -1;
-}
-
-static int remove_dir(void **state)
-{
-    (void)state;
-    struct error err;
-    return file_remove_tree(dir, &err) ? 0 : -1;
-}
-
-static const char *in_dir(const char *name)
-{
-    static char paths[8][256];
-    static unsigned next;
-    char *path = paths[next++ % 8];
-    snprintf(path, sizeof paths[0], "%s/%s", dir, name);
-    return path;
-}
 
 static void make_frame(uint8_t *rgb, uint64_t seed, int frame)
 {
