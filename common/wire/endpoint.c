@@ -220,6 +220,8 @@ void endpoint_close(struct endpoint **e)
     if (!*e)
         return;
     zmq_msg_close(&(*e)->body);
+    if ((*e)->handle) /* an event that finds its reader gone would wait for one, and libzmq's thread with it */
+        zmq_socket_monitor((*e)->handle, NULL, 0);
     zsock_destroy(&(*e)->monitor);
     zsock_destroy(&(*e)->sock);
     free(*e);
