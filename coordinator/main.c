@@ -28,9 +28,14 @@
 
 #define MAX_BLOB_BYTES (INT64_C(8) << 30)
 
+#define CALLS_PER_S      200 /* new connections of one address on tcp:// */
+#define CALLS_AT_ONCE    2000
+#define MOST_CONNECTIONS 65536 /* of all */
+#define SPARE_FILES      256
+
 struct settings {
     const char *listen, *advertise, *state, *pack, *device;
-    int64_t messages_per_s, max_blob_bytes;
+    int64_t messages_per_s, connections, max_blob_bytes;
     int64_t checkpoint_ms;
     bool version;
     char own_listen[PATH_MAX], own_state[PATH_MAX], own_advertise[256];
@@ -126,6 +131,13 @@ static enum args_result read_settings(struct settings *s, int argc, char **argv,
           .max = 1e6,
           .value = "N",
           .help = "messages a second that one peer may send in a conversation [5000]" },
+        { .name = "connections",
+          .kind = ARG_INT,
+          .to = &s->connections,
+          .min = 3,
+          .max = 1e6,
+          .value = "N",
+          .help = "that one address may have open on tcp:// [4096]" },
         { .name = "max-blob-bytes",
           .kind = ARG_INT,
           .to = &s->max_blob_bytes,
@@ -191,8 +203,8 @@ static struct endpoint *bind_conversation(struct process *p, const char *base, e
     return e;
 }
 
-/* Every worker has several connections, and each is a file here. */
-static void allow_many_files(void)
+/* Every worker has several connections, and each is a file here. Says how many files there may be. */
+static rlim_t allow_many_files(void)
 {
     struct rlimit files;
 
@@ -200,12 +212,26 @@ static void allow_many_files(void)
         files.rlim_cur = files.rlim_max;
         setrlimit(RLIMIT_NOFILE, &files);
     }
+    return getrlimit(RLIMIT_NOFILE, &files) == 0 ? files.rlim_cur : 1024;
+}
+
+/* All workers of a site may come from one address, and at once after a restart. The store, blobs and pack need files
+ * whoever calls. */
+static struct callers_limits limits_of_callers(const struct settings *s, rlim_t files)
+{
+    struct callers_limits l = { .per_address = (uint32_t)s->connections, .per_s = CALLS_PER_S, .burst = CALLS_AT_ONCE };
+
+    l.total = files > MOST_CONNECTIONS + SPARE_FILES ? MOST_CONNECTIONS
+              : files > 2 * SPARE_FILES              ? (uint32_t)files - SPARE_FILES
+                                                     : (uint32_t)files / 2;
+    return l;
 }
 
 /* ---- who may come in, and ask for what ---- */
 
-static bool open_guard(struct process *p, const struct settings *s, struct error *err)
+static bool open_guard(struct process *p, const struct settings *s, rlim_t files, struct error *err)
 {
+    const struct callers_limits callers = limits_of_callers(s, files);
     const bool keys = endpoint_has_keys(s->listen);
 
     if (keys && !keyring_open(&p->keyring, s->state, s->advertise, err))
@@ -219,7 +245,10 @@ static bool open_guard(struct process *p, const struct settings *s, struct error
     if (!admission_load(p->guard, p->store, &p->keyring.local_operator, clock_wall_ms(), err))
         return false;
     p->zap = zap_open(guard_connects, p->guard, err);
-    return p->zap != NULL;
+    if (!p->zap)
+        return false;
+    zap_limit(p->zap, &callers);
+    return true;
 }
 
 static bool hears_blob(void *guard, const struct message *m, int64_t now_ms, const char **why)
@@ -275,8 +304,8 @@ static bool open_all(struct process *p, const struct settings *s, struct error *
 {
     char path[PATH_MAX];
     struct endpoint *blobs;
+    const rlim_t files = allow_many_files();
 
-    allow_many_files();
     if (!pack_check_files(s->pack, true, err))
         return false;
     p->lock = file_make_dirs(s->state, 0700, err) ? state_lock(s->state, err) : -1;
@@ -299,7 +328,7 @@ static bool open_all(struct process *p, const struct settings *s, struct error *
     if (!p->journal)
         return false;
     log_set_sink(journal_take, p->journal);
-    if (!open_guard(p, s, err))
+    if (!open_guard(p, s, files, err))
         return false;
     p->workers = bind_conversation(p, s->listen, CONVERSATION_WORKERS, err);
     p->clients = p->workers ? bind_conversation(p, s->listen, CONVERSATION_CLIENTS, err) : NULL;
@@ -361,7 +390,7 @@ static void close_all(struct process *p)
 
 int main(int argc, char **argv)
 {
-    struct settings s = { .max_blob_bytes = MAX_BLOB_BYTES, .checkpoint_ms = 20000 };
+    struct settings s = { .connections = 4096, .max_blob_bytes = MAX_BLOB_BYTES, .checkpoint_ms = 20000 };
     struct process p = { .lock = -1, .signals = -1 };
     struct error err = { 0 };
 

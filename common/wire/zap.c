@@ -8,6 +8,7 @@
 #include <czmq.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -22,12 +23,15 @@
 /* Frames of a request: version, request id, domain, address, routing id, mechanism, and for CURVE the key. */
 enum { VERSION, REQUEST_ID, DOMAIN, ADDRESS, ROUTING_ID, MECHANISM, KEY, FRAMES };
 
-enum failure { NO_KEYS, WRONG_KEYS, NO_HANDSHAKE, FAILURES };
+enum failure { NO_KEYS, WRONG_KEYS, NO_HANDSHAKE, TOO_FAST, TOO_MANY_OF_ADDRESS, TOO_MANY, FAILURES };
 
 static const char *const failure_texts[FAILURES] = {
     [NO_KEYS] = "it has no keys",
     [WRONG_KEYS] = "it does not speak with this farm's key",
     [NO_HANDSHAKE] = "it left, or was silent, before it had proved a key",
+    [TOO_FAST] = "its address opens connections too fast",
+    [TOO_MANY_OF_ADDRESS] = "its address has too many connections open",
+    [TOO_MANY] = "too many connections are open",
 };
 
 struct watched {
@@ -43,7 +47,9 @@ struct zap {
     zsock_t *asked;
     int wake_fd;
     pthread_t thread;
-    pthread_mutex_t lock; /* of what follows */
+    bool limited;
+    struct callers callers; /* the thread's, once something is watched */
+    pthread_mutex_t lock;   /* of what follows */
     bool stop;
     struct watched watched[MAX_WATCHED];
     size_t count;
@@ -133,19 +139,51 @@ static bool judge_one(struct zap *z)
 
 /* ---- connections that fail ---- */
 
-static void note_failure(struct watched *w, enum failure f, int64_t now_ms)
+static void note_failure(struct watched *w, enum failure f, const char *address, int64_t now_ms)
 {
     w->since[f]++;
     if (w->logged_ms[f] && now_ms - w->logged_ms[f] < LOG_EVERY_MS)
         return;
-    log_warn("peer.turned_away", "conversation=%s times=%" PRIu64 " reason=\"%s\"", w->name, w->since[f],
-             failure_texts[f]);
+    log_warn("peer.turned_away", "conversation=%s times=%" PRIu64 " reason=\"%s\"%s%s", w->name, w->since[f],
+             failure_texts[f], address ? " address=" : "", address ? address : "");
     w->logged_ms[f] = now_ms;
     w->since[f] = 0;
 }
 
+/* The number of a file is free again at once, also for another endpoint, whose news may be read first. */
+static int connection_of(const struct zap *z, const struct watched *w, uint32_t file)
+{
+    return file < INT_MAX / MAX_WATCHED ? (int)file * MAX_WATCHED + (int)(w - z->watched) : -1;
+}
+
+/* A connection was accepted, before any word was said. libzmq has no call to end one; a shutdown of its file does. That
+ * file may be closed by now, and its number given away: only one that still leads to the same address is shut. */
+static void count_caller(struct zap *z, struct watched *w, uint32_t file, int64_t now_ms)
+{
+    static const enum failure failures[CALLERS_VERDICTS] = {
+        [CALLERS_TOO_FAST] = TOO_FAST,
+        [CALLERS_TOO_MANY_OF_ADDRESS] = TOO_MANY_OF_ADDRESS,
+        [CALLERS_TOO_MANY] = TOO_MANY,
+    };
+    struct sockaddr_storage from = { 0 };
+    struct caller_address address;
+    char text[CALLER_ADDRESS_ROOM];
+    socklen_t size = sizeof from;
+    enum callers_verdict v;
+
+    if (!z->limited || getpeername((int)file, (struct sockaddr *)&from, &size) != 0 ||
+        !caller_address_of(&address, &from))
+        return;
+    v = callers_arrive(&z->callers, connection_of(z, w, file), &address, now_ms);
+    if (v == CALLERS_WELCOME)
+        return;
+    shutdown((int)file, SHUT_RDWR);
+    caller_address_text(&address, text);
+    note_failure(w, failures[v], text, now_ms);
+}
+
 /* One event of a monitor: a frame with number and value, and one with an address. False when none waits. */
-static bool note_one(struct watched *w, int64_t now_ms)
+static bool note_one(struct zap *z, struct watched *w, int64_t now_ms)
 {
     void *socket = zsock_resolve(w->monitor);
     uint8_t bytes[6] = { 0 };
@@ -163,10 +201,14 @@ static bool note_one(struct watched *w, int64_t now_ms)
     zmq_msg_close(&frame);
     memcpy(&event, bytes, sizeof event);
     memcpy(&value, bytes + sizeof event, sizeof value);
-    if (event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL)
-        note_failure(w, value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH ? NO_KEYS : WRONG_KEYS, now_ms);
+    if (event == ZMQ_EVENT_ACCEPTED)
+        count_caller(z, w, value, now_ms);
+    else if (event == ZMQ_EVENT_DISCONNECTED)
+        callers_leave(&z->callers, connection_of(z, w, value));
+    else if (event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL)
+        note_failure(w, value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH ? NO_KEYS : WRONG_KEYS, NULL, now_ms);
     else if (event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL)
-        note_failure(w, NO_HANDSHAKE, now_ms);
+        note_failure(w, NO_HANDSHAKE, NULL, now_ms);
     return got;
 }
 
@@ -203,7 +245,7 @@ static void *stand(void *arg)
         while (judge_one(z))
             ;
         for (int i = 2; i < count; i++)
-            while (note_one(&z->watched[i - 2], clock_now_ms()))
+            while (note_one(z, &z->watched[i - 2], clock_now_ms()))
                 ;
     }
 }
@@ -246,6 +288,12 @@ struct zap *zap_open(zap_judge *judge, void *context, struct error *err)
     return NULL;
 }
 
+void zap_limit(struct zap *z, const struct callers_limits *l)
+{
+    callers_init(&z->callers, l);
+    z->limited = true;
+}
+
 void zap_close(struct zap **z)
 {
     if (!*z)
@@ -260,6 +308,7 @@ void zap_close(struct zap **z)
     zmq_unbind(zsock_resolve((*z)->asked), ZAP_ADDRESS); /* closing alone frees the name some time later */
     zsock_destroy(&(*z)->asked);
     close((*z)->wake_fd);
+    callers_free(&(*z)->callers);
     pthread_mutex_destroy(&(*z)->lock);
     free(*z);
     *z = NULL;
@@ -273,7 +322,8 @@ bool zap_watch(struct zap *z, struct endpoint *e, const char *name, struct error
 
     snprintf(address, sizeof address, "inproc://door-%u", atomic_fetch_add(&number, 1));
     if (zmq_socket_monitor(endpoint_socket(e), address,
-                           ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL) != 0)
+                           ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
+                               ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL) != 0)
         return error_set(err, ERROR_IO, "watch %s: %s", name, zmq_strerror(zmq_errno()));
     monitor = zsock_new_pair(address);
     if (!monitor)

@@ -65,15 +65,17 @@ static int free_port(void)
     return ntohs(a.sin_port);
 }
 
+/* *state: NULL, or how many connections it takes. */
 static int open_farm(void **state)
 {
     struct error err = { 0 };
 
-    (void)state;
     farm.own = curve_pair_new();
     farm.welcome_count = farm.asked = 0;
     snprintf(farm.address, sizeof farm.address, "tcp://127.0.0.1:%d", free_port());
     farm.zap = zap_open(judge, NULL, &err);
+    if (farm.zap && *state)
+        zap_limit(farm.zap, *state);
     farm.endpoint = farm.zap ? endpoint_bind(farm.address, &farm.own, &err) : NULL;
     if (!farm.endpoint || !zap_watch(farm.zap, farm.endpoint, "workers", &err)) {
         print_error("%s\n", err.text);
@@ -223,6 +225,43 @@ static void silent_connections_do_not_close_the_door(void **state)
     endpoint_close(&e);
 }
 
+enum { MOST = 5 };
+static struct callers_limits few = { .total = 100, .per_address = MOST, .per_s = 1000, .burst = 1000 };
+
+/* An address that has as many connections as it may is hung up on, until one of them closes. */
+static void an_address_has_so_many_connections(void **state)
+{
+    const struct curve_pair known = curve_pair_new();
+    const struct timeval patience = { .tv_sec = PATIENCE_MS / 1000 };
+    struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct endpoint *e;
+    struct message m;
+    int fds[MOST];
+    uint8_t answer[64];
+
+    (void)state;
+    to.sin_port = htons((uint16_t)atoi(strrchr(farm.address, ':') + 1));
+    for (int i = 0; i < MOST; i++) {
+        fds[i] = socket(AF_INET, SOCK_STREAM, 0);
+        assert_int_equal(setsockopt(fds[i], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
+        assert_int_equal(connect(fds[i], (struct sockaddr *)&to, sizeof to), 0);
+        assert_true(recv(fds[i], answer, sizeof answer, 0) > 0); /* the farm's greeting */
+    }
+    welcome(&known.public);
+    e = connect_with(&known, &farm.own.public);
+    assert_true(endpoint_send(e, NULL, "hello", 5));
+    assert_false(endpoint_wait(farm.endpoint, 500)); /* it is full, and a key does not help */
+    assert_false(endpoint_refused(e));               /* nor was it told that it may not come: it tries again */
+    close(fds[0]);
+    m = receive(farm.endpoint);
+    assert_int_equal(m.size, 5);
+    for (int i = 1; i < MOST; i++) /* whoever was there first has not been disturbed */
+        assert_int_equal(recv(fds[i], answer, sizeof answer, MSG_PEEK | MSG_DONTWAIT) == 0, 0);
+    for (int i = 1; i < MOST; i++)
+        close(fds[i]);
+    endpoint_close(&e);
+}
+
 static void there_is_one_door(void **state)
 {
     struct error err = { 0 };
@@ -239,6 +278,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_key_that_is_not_known_is_turned_away_and_hears_it, open_farm, close_farm),
         cmocka_unit_test_setup_teardown(others_do_not_get_to_the_question, open_farm, close_farm),
         cmocka_unit_test_setup_teardown(silent_connections_do_not_close_the_door, open_farm, close_farm),
+        cmocka_unit_test_prestate_setup_teardown(an_address_has_so_many_connections, open_farm, close_farm, &few),
         cmocka_unit_test_setup_teardown(there_is_one_door, open_farm, close_farm),
     };
 
