@@ -370,6 +370,7 @@ static inline struct digest sim_checkpoint(struct sim *s, const char *worker, ui
     Shotline__ToCoordinator m = SHOTLINE__TO_COORDINATOR__INIT;
     Shotline__WorkerCheckpoint c = SHOTLINE__WORKER_CHECKPOINT__INIT;
     Shotline__Blob state = SHOTLINE__BLOB__INIT;
+    const struct task *t = ledger_task(&s->farm.ledger, (struct task_id){ task });
     struct digest d = digest_of(text, strlen(text));
     struct error err;
 
@@ -380,6 +381,8 @@ static inline struct digest sim_checkpoint(struct sim *s, const char *worker, ui
     c.task = task;
     c.attempt = attempt;
     c.step = step;
+    c.has_key = true;
+    c.key = codec_bytes(&t->key);
     c.state = &state;
     m.checkpoint = &c;
     sim_tell(s, worker, &m);
@@ -506,6 +509,21 @@ static inline bool sim_lease(struct sim *s, struct sim_lease *l)
             return true;
         }
     return false;
+}
+
+/* The first denoising task, leased to w0; what comes before is done. */
+static inline struct sim_lease sim_lease_denoising(struct sim *s)
+{
+    struct sim_lease l;
+
+    sim_hello(s, "w0", 1, &sim_proof);
+    for (;;) {
+        sim_ready(s, "w0");
+        assert_true(sim_lease(s, &l));
+        if (ledger_task(&s->farm.ledger, (struct task_id){ l.task })->kind == TASK_DENOISE)
+            return l;
+        sim_done(s, "w0", l.task, l.attempt, true, 0);
+    }
 }
 
 /* The verdict on the last report. */

@@ -309,28 +309,13 @@ static void a_result_outlives_its_process(void **state)
     assert_int_equal(sim_status(s, id)->state, SHOTLINE__WORK_STATE__WORK_DONE);
 }
 
-/* The first denoising task, leased to w0; what comes before is done. */
-static struct sim_lease lease_of_denoising(struct sim *s)
-{
-    struct sim_lease l;
-
-    sim_hello(s, "w0", 1, &sim_proof);
-    for (;;) {
-        sim_ready(s, "w0");
-        assert_true(sim_lease(s, &l));
-        if (ledger_task(&s->farm.ledger, (struct task_id){ l.task })->kind == TASK_DENOISE)
-            return l;
-        sim_done(s, "w0", l.task, l.attempt, true, 0);
-    }
-}
-
 /* A lost worker costs steps, not the task: the next attempt's spec goes on from the last saved state, also when the
  * coordinator was killed in between; the state is dropped when the task is done. */
 static void the_next_attempt_goes_on_from_the_saved_state(void **state)
 {
     struct sim *s = *state;
     uint64_t id = sim_submit(s, 1, PROMPT, NULL, 3000, NULL);
-    struct sim_lease l = lease_of_denoising(s), next;
+    struct sim_lease l = sim_lease_denoising(s), next;
     const Shotline__ToWorker *m;
     char worker[32];
 
@@ -393,7 +378,7 @@ static void a_false_state_drops_no_film(void **state)
     text[film.bytes] = '\0';
 
     sim_submit(s, 2, "another one, of a blue cup", NULL, 3000, NULL);
-    struct sim_lease l = lease_of_denoising(s);
+    struct sim_lease l = sim_lease_denoising(s);
     struct digest false_one = sim_checkpoint(s, "w0", l.task, l.attempt, 1, text, false);
     assert_true(digest_equal(&false_one, &film.digest));
     sim_checkpoint(s, "w0", l.task, l.attempt, 2, manifest, false);
@@ -418,7 +403,7 @@ static void a_stalled_attempt_is_given_up(void **state)
     const Shotline__ToWorker *m;
 
     sim_submit(s, 1, PROMPT, NULL, 3000, NULL);
-    l = lease_of_denoising(s);
+    l = sim_lease_denoising(s);
     for (uint32_t step = 1; step <= 2; step++) {
         s->now_ms += 2000;
         sim_beat(s, "w0", l.task, l.attempt, step, 4);
@@ -463,7 +448,7 @@ static void a_worker_is_drained_by_name(void **state)
     int told = 0;
 
     sim_submit(s, 1, PROMPT, NULL, 3000, NULL);
-    l = lease_of_denoising(s);
+    l = sim_lease_denoising(s);
     m.drain = &q;
     q.name = "w9";
     assert_int_equal(sim_ask(s, &m)->error->kind, SHOTLINE__FARM_ERROR_KIND__FARM_NOT_FOUND);
