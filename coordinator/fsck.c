@@ -319,18 +319,18 @@ static void check_campaign(void *context, const struct checked_campaign *c)
 {
     struct fsck *k = context;
     struct arena arena = { 0 };
+    struct digest d;
     struct error err;
     const Shotline__Campaign *m =
         codec_unpack(&shotline__campaign__descriptor, c->request, c->request_bytes, &arena, &err);
 
     if (!m)
         found(k, FINDING_CAMPAIGN_BAD, "campaign %" PRId64 ": %s", c->id, err.text);
-    for (size_t i = 0; m && i < m->n_cast; i++) {
-        struct digest d;
-
+    for (size_t i = 0; m && i < m->n_cast; i++)
         if (m->cast[i]->image && codec_digest(&d, &m->cast[i]->image->digest))
             set_add(&k->named, &d, 0);
-    }
+    if (m && m->verify && codec_digest(&d, &m->verify->manifest->digest))
+        set_add(&k->named, &d, 0);
     arena_free(&arena);
 }
 

@@ -133,6 +133,47 @@ static void a_sound_farm_is_clean(void **state)
     assert_int_equal(r.found[FINDING_ORPHANS], 1); /* the pack's listing, which every start writes */
 }
 
+/* Takes that did not pass, what their gates measured, and the saved state of a task that was on its way. */
+static void what_takes_gates_and_checkpoints_hold_is_in_use(void **state)
+{
+    const char *saved = "half of a shot";
+    char path[200];
+    struct sim_lease lease;
+    struct fsck_report before = check(false), r;
+
+    (void)state;
+    sim_open(s);
+    s->black_shot = 1;
+    s->black_takes = 2;
+    sim_submit(s, 2, "a cup in the snow", NULL, 6000, NULL);
+    assert_true(sim_work(s, 1, 1) > 5);
+    sim_submit(s, 3, "a monster sleeps", NULL, 6000, NULL);
+    lease = sim_lease_denoising(s);
+    sim_checkpoint(s, "w0", lease.task, lease.attempt, 1, saved, true);
+    sim_turn(s);
+    sim_crash(s);
+    r = check(false);
+    expect(&r, 0, 0);
+    assert_true(r.blobs > before.blobs + 10);
+    assert_int_equal(r.found[FINDING_ORPHANS], before.found[FINDING_ORPHANS]);
+    assert_int_equal(r.orphan_bytes, before.orphan_bytes);
+
+    /* A saved state that is no more only costs steps. */
+    blob_path("SELECT checkpoint FROM tasks WHERE checkpoint IS NOT NULL", path, sizeof path);
+    overwrite(path, "half of another shot");
+    r = check(true);
+    assert_int_equal(r.found[FINDING_BLOB_DAMAGED], 1);
+    assert_true(fsck_clean(&r));
+    r = check(false);
+    expect(&r, 0, 0);
+    sim_open(s);
+    s->now_ms += 3600 * 1000; /* its worker has not come back */
+    sim_turn(s);
+    sim_work(s, 2, 1);
+    assert_int_equal(sim_status(s, 3)->state, SHOTLINE__WORK_STATE__WORK_DONE);
+    sim_crash(s);
+}
+
 static void a_damaged_blob_is_moved_and_its_task_made_again(void **state)
 {
     char path[200];
@@ -303,6 +344,7 @@ int main(void)
 #define PLANTED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
         PLANTED(a_sound_farm_is_clean),
+        PLANTED(what_takes_gates_and_checkpoints_hold_is_in_use),
         PLANTED(a_damaged_blob_is_moved_and_its_task_made_again),
         PLANTED(a_blob_that_is_gone_makes_its_task_uncached),
         PLANTED(files_among_the_blobs_that_are_none_are_left),
