@@ -63,12 +63,20 @@ static void on_submit(const struct request *r, const Shotline__SubmitRequest *s)
 {
     struct farm *f = r->f;
     struct error fault;
-    struct campaign *c = s->campaign->token.len == sizeof c->token
-                             ? ledger_campaign_by_token(&f->ledger, s->campaign->token.data)
-                             : NULL;
+    struct campaign_id known = { 0 };
+    struct campaign *c;
 
-    if (c) { /* said before, and the answer was lost */
-        reply_submitted(r, c->id);
+    if (s->campaign->token.len == sizeof c->token) {
+        c = ledger_campaign_by_token(&f->ledger, s->campaign->token.data);
+        if (c) {
+            known = c->id;
+        } else if (!store_find_forgotten(f->store, s->campaign->token.data, &known, &fault)) {
+            reply_error(r, SHOTLINE__FARM_ERROR_KIND__FARM_FAILED, fault.text);
+            return;
+        }
+    }
+    if (known.v) { /* said before, and the answer was lost; or long ago, and its record is gone: not twice either way */
+        reply_submitted(r, known);
         return;
     }
     if (ledger_live(&f->ledger) >= FARM_MAX_LIVE) {

@@ -9,7 +9,10 @@ struct campaign *shelf_campaign(struct farm *f, struct campaign_id id, struct er
     struct campaign *c = ledger_campaign(&f->ledger, id);
 
     if (!c) {
-        error_set(err, ERROR_INPUT, "campaign %" PRIu64 " is not known here", id.v);
+        if (id.v && id.v <= f->ledger.last_campaign)
+            error_set(err, ERROR_INPUT, "campaign %" PRIu64 " has ended, and its record has been removed", id.v);
+        else
+            error_set(err, ERROR_INPUT, "campaign %" PRIu64 " is not known here", id.v);
         return NULL;
     }
     c->used = ++f->ledger.uses;

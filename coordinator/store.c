@@ -235,7 +235,8 @@ bool store_forget_campaign(struct store *s, struct campaign_id id, struct error 
 {
     if (!db_begin(s, err))
         return false;
-    struct binder b = db_bind(s, DROP_CAMPAIGN);
-    db_int(&b, (int64_t)id.v);
-    return db_run(s, b, "forget a campaign", err);
+    struct binder keep = db_bind(s, PUT_FORGOTTEN), drop = db_bind(s, DROP_CAMPAIGN);
+    db_int(&keep, (int64_t)id.v);
+    db_int(&drop, (int64_t)id.v);
+    return db_run(s, keep, "keep a campaign's token", err) && db_run(s, drop, "forget a campaign", err);
 }

@@ -40,7 +40,10 @@ char *store_find_plan(struct store *s, const struct digest *key); /* NULL: none;
 bool store_put_key(struct store *s, const struct access_entry *e, struct error *err); /* new or changed */
 bool store_drop_invites(struct store *s, int64_t expired_before_ms, struct error *err);
 
+/* Its record is removed; its token keeps its number. */
 bool store_forget_campaign(struct store *s, struct campaign_id id, struct error *err);
+/* The campaign with this token that was forgotten; 0: none. */
+bool store_find_forgotten(struct store *s, const uint8_t token[16], struct campaign_id *campaign, struct error *err);
 
 /* ---- reading it all back at start, in order of id ---- */
 struct stored_campaign {

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define STORE_APPLICATION 0x53484f54 /* "SHOT" */
-#define STORE_VERSION     6
+#define STORE_VERSION     7
 
 /* What brings a file of version N to N + 1. New columns stand last in their table, as in schema.sql. */
 static const char *const upgrades[STORE_VERSION] = {
@@ -35,6 +35,7 @@ static const char *const upgrades[STORE_VERSION] = {
           "ALTER TABLE campaigns ADD COLUMN shots_settled INTEGER NOT NULL DEFAULT 0;"
           "ALTER TABLE campaigns ADD COLUMN shots_passed INTEGER NOT NULL DEFAULT 0;"
           "ALTER TABLE campaigns ADD COLUMN retry_ms INTEGER NOT NULL DEFAULT 0",
+    [6] = "CREATE TABLE forgotten (token BLOB PRIMARY KEY, campaign INTEGER NOT NULL) WITHOUT ROWID",
 };
 
 static const char *const statement_text[STATEMENTS] = {
@@ -58,6 +59,8 @@ static const char *const statement_text[STATEMENTS] = {
         "INSERT OR REPLACE INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [DROP_TASKS] = "DELETE FROM tasks WHERE video = ?",
     [SAVE_WORKER] = "INSERT OR REPLACE INTO workers VALUES (?, ?, ?, ?)",
+    [PUT_FORGOTTEN] = "INSERT OR IGNORE INTO forgotten SELECT token, id FROM campaigns WHERE id = ?",
+    [FIND_FORGOTTEN] = "SELECT campaign FROM forgotten WHERE token = ?",
     [DROP_CAMPAIGN] = "DELETE FROM campaigns WHERE id = ?",
     [DROP_RESULT] = "DELETE FROM results WHERE key = ?",
     [PUT_RESULT] = "INSERT INTO results VALUES (?, ?, ?, ?)",

@@ -16,6 +16,8 @@ enum statement {
     SAVE_TASK,
     DROP_TASKS,
     SAVE_WORKER,
+    PUT_FORGOTTEN,
+    FIND_FORGOTTEN,
     DROP_CAMPAIGN,
     DROP_RESULT,
     PUT_RESULT,

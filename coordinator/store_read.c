@@ -208,16 +208,31 @@ bool store_each_key(struct store *s, store_key_row *row, void *context, struct e
     return ok;
 }
 
+/* The number in the first row; 0: there is none. */
+static bool read_number(struct store *s, struct binder b, uint64_t *value, const char *doing, struct error *err)
+{
+    int code = sqlite3_step(b.q);
+    bool ok = code == SQLITE_ROW || code == SQLITE_DONE || db_fail(s, err, doing);
+
+    *value = code == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(b.q, 0) : 0;
+    sqlite3_reset(b.q);
+    return ok;
+}
+
 bool store_find_task(struct store *s, struct task_id task, struct campaign_id *campaign, struct error *err)
 {
     struct binder b = db_bind(s, FIND_TASK);
 
     db_int(&b, (int64_t)task.v);
-    int code = sqlite3_step(b.q);
-    bool ok = code == SQLITE_ROW || code == SQLITE_DONE || db_fail(s, err, "find a task");
-    campaign->v = code == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(b.q, 0) : 0;
-    sqlite3_reset(b.q);
-    return ok;
+    return read_number(s, b, &campaign->v, "find a task", err);
+}
+
+bool store_find_forgotten(struct store *s, const uint8_t token[16], struct campaign_id *campaign, struct error *err)
+{
+    struct binder b = db_bind(s, FIND_FORGOTTEN);
+
+    db_blob(&b, token, 16);
+    return read_number(s, b, &campaign->v, "find a forgotten campaign", err);
 }
 
 static bool load_counter(struct store *s, const char *name, uint64_t *value, struct error *err)
@@ -225,11 +240,7 @@ static bool load_counter(struct store *s, const char *name, uint64_t *value, str
     struct binder b = db_bind(s, FIND_COUNTER);
 
     db_text(&b, name);
-    int code = sqlite3_step(b.q);
-    bool ok = code == SQLITE_ROW || code == SQLITE_DONE || db_fail(s, err, "read counters");
-    *value = code == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(b.q, 0) : 0;
-    sqlite3_reset(b.q);
-    return ok;
+    return read_number(s, b, value, "read counters", err);
 }
 
 bool store_load_counters(struct store *s, struct ledger *l, struct fleet *f, struct error *err)

@@ -731,6 +731,36 @@ static void noise_is_dropped(void **state)
     assert_int_equal(sim_status(s, id)->state, SHOTLINE__WORK_STATE__WORK_DONE);
 }
 
+/* A farm remembers so many campaigns; of older ones it still knows that they were. */
+static void a_forgotten_campaign_is_not_made_twice(void **state)
+{
+    struct sim *s = *state;
+    uint64_t id = sim_submit(s, 1, PROMPT, NULL, 2000, NULL);
+    struct error err;
+
+    sim_work(s, 1, 1);
+    assert_int_equal(sim_status(s, id)->state, WORK_DONE);
+    assert_true(store_forget_campaign(s->farm.store, (struct campaign_id){ id }, &err)); /* as artifacts_forget does */
+    ledger_remove(&s->farm.ledger, ledger_campaign(&s->farm.ledger, (struct campaign_id){ id }));
+    sim_turn(s);
+    for (int again = 0; again < 2; again++) {
+        Shotline__ToFarm m = SHOTLINE__TO_FARM__INIT;
+        Shotline__StatusRequest q = SHOTLINE__STATUS_REQUEST__INIT;
+
+        assert_int_equal(sim_submit(s, 1, PROMPT, NULL, 2000, NULL), id);
+        assert_int_equal(s->farm.ledger.campaign_count, 0);
+        q.has_campaign = 1;
+        q.campaign = id;
+        m.status = &q;
+        const Shotline__FromFarm *r = sim_ask(s, &m);
+        assert_non_null(r->error);
+        assert_string_equal(r->error->text, "campaign 1 has ended, and its record has been removed");
+        sim_crash(s);
+        sim_open(s);
+    }
+    assert_int_equal(sim_submit(s, 2, PROMPT, NULL, 2000, NULL), id + 1);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -755,6 +785,7 @@ int main(void)
         T(a_blob_that_is_gone_is_made_again),
         T(bad_campaigns_are_refused_by_field),
         T(one_message_asks_for_one_thing),
+        T(a_forgotten_campaign_is_not_made_twice),
         T(noise_is_dropped),
     };
     setenv("SHOTLINE_LOG", "error", 1);

@@ -207,6 +207,7 @@ static void an_older_file_is_upgraded(void **state)
     (void)state;
     struct error err = { 0 };
     struct seen seen = { 0 };
+    struct campaign_id forgotten;
     const struct access_entry e = { .key = { { 1 } }, .name = "n", .role = ROLE_VIEWER, .state = ACCESS_MEMBER };
 
     if (!file_copy("tests/unit/data/farm-v1.db", path, &err))
@@ -227,6 +228,8 @@ static void an_older_file_is_upgraded(void **state)
         assert_int_equal(seen.campaign.superseded, 0);
         assert_true(curve_is_none(&seen.campaign.owner));
         assert_true(store_put_key(s, &e, &err));
+        assert_true(store_find_forgotten(s, seen.campaign.token, &forgotten, &err));
+        assert_int_equal(forgotten.v, 0);
         assert_int_equal(seen.task[0].take, 0);
         assert_int_equal(seen.task[0].profile, PROFILE_USUAL);
         assert_false(seen.task[0].has_verdict);
@@ -270,7 +273,7 @@ static void an_unfinished_turn_leaves_nothing(void **state)
     store_close(&s);
 }
 
-/* A forgotten campaign takes its videos and tasks with it. */
+/* A forgotten campaign takes its videos and tasks with it; its token is kept for good. */
 static void a_forgotten_campaign_is_gone(void **state)
 {
     (void)state;
@@ -281,6 +284,7 @@ static void a_forgotten_campaign_is_gone(void **state)
     struct error err = { 0 };
     struct seen seen = { 0 };
     struct video_id video = c->videos[0].id;
+    struct campaign_id known;
 
     must_save(s, &l, &f);
     assert_true(store_forget_campaign(s, c->id, &err));
@@ -288,6 +292,12 @@ static void a_forgotten_campaign_is_gone(void **state)
     assert_true(store_each_campaign(s, see_campaign, &seen, &err));
     assert_true(store_each_task(s, video, see_task, &seen, &err));
     assert_int_equal(seen.campaigns + seen.tasks, 0);
+    store_close(&s);
+    s = must_open();
+    assert_true(store_find_forgotten(s, c->token, &known, &err));
+    assert_int_equal(known.v, c->id.v);
+    assert_true(store_find_forgotten(s, (const uint8_t[16]){ 99 }, &known, &err));
+    assert_int_equal(known.v, 0);
     store_close(&s);
     ledger_free(&l);
 }
