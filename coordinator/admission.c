@@ -2,7 +2,7 @@
 
 #include "common/base/log.h"
 #include "coordinator/guard.h"
-#include "coordinator/worker_api.h"
+#include "coordinator/leases.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -108,7 +108,7 @@ Shotline__Revoked *admission_revoke(struct farm *f, const Shotline__RevokeReques
     if (!has_keys(f, err) || !guard_revoke(f->guard, q->name, f->wall_ms, &e, err))
         return NULL;
     changed(f, &e);
-    uint32_t leases = worker_api_give_up(f, &e.key, refusal_text(REFUSAL_REVOKED));
+    uint32_t leases = leases_revoke(f, &e.key, refusal_text(REFUSAL_REVOKED));
     log_warn("key.revoked", "name=\"%s\" role=%s leases=%" PRIu32, e.name, role_name(e.role), leases);
 
     Shotline__Revoked *m = arena_new(arena, Shotline__Revoked);

@@ -6,15 +6,15 @@
 #include "coordinator/guard.h"
 #include "coordinator/inspect.h"
 #include "coordinator/intake.h"
+#include "coordinator/leases.h"
 #include "coordinator/lifecycle.h"
 #include "coordinator/planning.h"
 #include "coordinator/schedule.h"
+#include "coordinator/shelf.h"
 #include "coordinator/spec.h"
 #include "coordinator/standing.h"
-#include "coordinator/shelf.h"
 #include "coordinator/takes.h"
 #include "coordinator/text.h"
-#include "coordinator/worker_api.h"
 #include "proto/client.pb-c.h"
 
 #include <inttypes.h>
@@ -433,7 +433,7 @@ static void on_drain(const struct request *r, const Shotline__DrainRequest *q)
     char name[64], text[128];
 
     text_clean(name, sizeof name, q->name);
-    d.workers = worker_api_drain_worker(r->f, name);
+    d.workers = leases_drain(r->f, name);
     if (!d.workers) {
         snprintf(text, sizeof text, "no connected worker has the name \"%s\"", name);
         reply_error(r, SHOTLINE__FARM_ERROR_KIND__FARM_NOT_FOUND, text);

@@ -10,6 +10,7 @@
 #include "coordinator/client_api.h"
 #include "coordinator/journal.h"
 #include "coordinator/judging.h"
+#include "coordinator/leases.h"
 #include "coordinator/lifecycle.h"
 #include "coordinator/planning.h"
 #include "coordinator/recover.h"
@@ -157,8 +158,8 @@ bool farm_turn(struct farm *f, int64_t now_ms, int64_t wall_ms, struct error *er
         return false;
     planning_tick(f);
     judging_drain(f);
-    worker_api_tick(f, now_ms);
-    worker_api_dispatch(f, now_ms);
+    leases_tick(f, now_ms);
+    leases_dispatch(f, now_ms);
     artifacts_tick(f, now_ms);
     if (!admission_save(f, err) || !store_save(f->store, &f->ledger, &f->fleet, err))
         return false;

@@ -4,16 +4,16 @@
 #include "common/wire/codec.h"
 #include "coordinator/guard.h"
 #include "coordinator/judging.h"
+#include "coordinator/leases.h"
+#include "coordinator/lifecycle.h"
 #include "coordinator/patience.h"
-#include "coordinator/schedule.h"
 #include "coordinator/shelf.h"
-#include "coordinator/spec.h"
 #include "coordinator/standing.h"
 #include "coordinator/text.h"
+#include "coordinator/worker_tell.h"
 #include "proto/worker.pb-c.h"
 
 #include <inttypes.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,81 +28,10 @@ static struct worker_address address_of(const struct peer *p)
     return a;
 }
 
-static struct peer peer_of(const struct worker_address *a)
-{
-    struct peer p = { .size = a->size };
-
-    memcpy(p.id, a->bytes, a->size);
-    return p;
-}
-
-static void send(struct farm *f, const struct peer *peer, Shotline__ToWorker *m)
-{
-    m->sequence = ++f->sequence;
-    farm_send(f, f->workers, peer, &m->base);
-}
-
-static void send_ack(struct farm *f, const struct peer *peer, uint64_t task, uint32_t attempt,
-                     Shotline__ReportVerdict verdict, ProtobufCBinaryData *missing, size_t missing_count)
-{
-    Shotline__ToWorker m = SHOTLINE__TO_WORKER__INIT;
-    Shotline__ReportAck ack = SHOTLINE__REPORT_ACK__INIT;
-
-    ack.task = task;
-    ack.attempt = attempt;
-    ack.verdict = verdict;
-    ack.missing = missing;
-    ack.n_missing = missing_count;
-    m.ack = &ack;
-    send(f, peer, &m);
-}
-
-static void send_refused(struct farm *f, const struct peer *peer, const char *reason)
-{
-    Shotline__ToWorker m = SHOTLINE__TO_WORKER__INIT;
-    Shotline__Refused refused = SHOTLINE__REFUSED__INIT;
-
-    refused.reason = (char *)reason;
-    m.refused = &refused;
-    send(f, peer, &m);
-}
-
 static void refuse(struct farm *f, const struct peer *peer, const char *name, const char *reason)
 {
     log_warn("worker.refused", "name=\"%s\" reason=\"%s\"", name, reason);
-    send_refused(f, peer, reason);
-}
-
-static void send_lease(struct farm *f, const struct worker *w, const struct task *t)
-{
-    struct arena arena = { 0 };
-    Shotline__ToWorker m = SHOTLINE__TO_WORKER__INIT;
-    Shotline__Lease lease = SHOTLINE__LEASE__INIT;
-    struct peer peer = peer_of(&w->address);
-
-    lease.task = t->id.v;
-    lease.attempt = t->attempt.v;
-    lease.lease_ms = (uint32_t)f->fleet.lease_ms;
-    lease.spec = task_spec(t, &f->ledger.keys.pack, &arena);
-    lease.has_checkpoint_ms = t->kind == TASK_DENOISE && f->checkpoint_ms;
-    lease.checkpoint_ms = f->checkpoint_ms;
-    m.lease = &lease;
-    send(f, &peer, &m);
-    arena_free(&arena);
-}
-
-/* Gives back everything that a worker runs, or ran when it was last heard of. */
-static void lose_tasks(struct farm *f, struct worker *w)
-{
-    while (w->running_count) {
-        struct task *t = ledger_task(&f->ledger, w->running[0]);
-
-        worker_stop(w, w->running[0]);
-        if (!t || t->state != TASK_RUNNING || t->worker.v != w->id.v)
-            continue;
-        log_warn("task.lost", "task=%" PRIu64 " attempt=%" PRIu32 " worker=%" PRIu64, t->id.v, t->attempt.v, w->id.v);
-        task_lost(&f->ledger, t, f->wall_ms);
-    }
+    tell_refused(f, peer, reason);
 }
 
 static void on_hello(struct farm *f, const struct message *message, const Shotline__WorkerHello *h, int64_t now_ms)
@@ -152,71 +81,12 @@ static void on_hello(struct farm *f, const struct message *message, const Shotli
         return;
     }
     if (restarted)
-        lose_tasks(f, w);
+        leases_lose(f, w);
     if (restarted || !ping)
         log_info("worker.hello", "worker=%" PRIu64 " name=\"%s\" device=\"%s\" restarted=%d", w->id.v, name, device,
                  restarted);
 
-    struct arena arena = { 0 };
-    Shotline__ToWorker m = SHOTLINE__TO_WORKER__INIT;
-    Shotline__Welcome welcome = SHOTLINE__WELCOME__INIT;
-    welcome.worker = w->id.v;
-    welcome.heartbeat_ms = (uint32_t)f->fleet.heartbeat_ms;
-    welcome.lease_ms = (uint32_t)f->fleet.lease_ms;
-    welcome.pack = codec_bytes(&f->ledger.keys.pack);
-    welcome.pack_listing = blob_message(&f->listing_blob, &arena);
-    m.welcome = &welcome;
-    send(f, peer, &m);
-    arena_free(&arena);
-}
-
-static void say_hello_again(struct farm *f, const struct peer *peer)
-{
-    Shotline__ToWorker m = SHOTLINE__TO_WORKER__INIT;
-    Shotline__HelloAgain again = SHOTLINE__HELLO_AGAIN__INIT;
-
-    m.hello_again = &again;
-    send(f, peer, &m);
-}
-
-static void send_cancel(struct farm *f, const struct worker *w, uint64_t task, uint32_t attempt)
-{
-    Shotline__ToWorker m = SHOTLINE__TO_WORKER__INIT;
-    Shotline__CancelAttempt cancel = SHOTLINE__CANCEL_ATTEMPT__INIT;
-    struct peer peer = peer_of(&w->address);
-
-    cancel.task = task;
-    cancel.attempt = attempt;
-    m.cancel = &cancel;
-    send(f, &peer, &m);
-}
-
-static void send_drain(struct farm *f, const struct worker *w)
-{
-    Shotline__ToWorker m = SHOTLINE__TO_WORKER__INIT;
-    Shotline__Drain drain = SHOTLINE__DRAIN__INIT;
-    struct peer peer = peer_of(&w->address);
-
-    m.drain = &drain;
-    send(f, &peer, &m);
-}
-
-uint32_t worker_api_drain_worker(struct farm *f, const char *name)
-{
-    uint32_t count = 0;
-
-    for (size_t i = 0; i < f->fleet.count; i++) {
-        struct worker *w = f->fleet.workers[i];
-
-        if (!w->alive || strcmp(w->name, name))
-            continue;
-        log_info("worker.drain", "worker=%" PRIu64 " name=\"%s\"", w->id.v, w->name);
-        w->draining = true;
-        w->credit = 0;
-        send_drain(f, w);
-        count++;
-    }
-    return count;
+    tell_welcome(f, w);
 }
 
 /* A worker that fails again and again in a campaign gets nothing more of it for a while. */
@@ -244,7 +114,7 @@ static void give_up(struct farm *f, struct worker *w, struct task *t, enum overd
     log_warn("task.overdue", "task=%" PRIu64 " attempt=%" PRIu32 " worker=%" PRIu64 " reason=\"%s\"", t->id.v,
              t->attempt.v, w->id.v, reason);
     worker_stop(w, t->id);
-    send_cancel(f, w, t->id.v, t->attempt.v);
+    tell_cancel(f, w, t->id.v, t->attempt.v);
     note_failure(w, t->video->campaign, now_ms);
     task_timed_out(&f->ledger, t, reason, f->wall_ms);
 }
@@ -270,10 +140,10 @@ static void on_heartbeat(struct farm *f, struct worker *w, const Shotline__Worke
         }
         if (!t || task_judge(t, w->id, (struct attempt){ r->attempt }, CLAIM_NONE) == REPORT_SUPERSEDED ||
             t->attempt_over)
-            send_cancel(f, w, r->task, r->attempt);
+            tell_cancel(f, w, r->task, r->attempt);
     }
     if (w->draining)
-        send_drain(f, w);
+        tell_drain(f, w);
 }
 
 static void on_checkpoint(struct farm *f, struct worker *w, const Shotline__WorkerCheckpoint *c, int64_t now_ms)
@@ -304,7 +174,7 @@ static void on_ready(struct farm *f, struct worker *w, const Shotline__WorkerRea
 
         if (t && t->state == TASK_RUNNING && t->worker.v == w->id.v && !t->seen) {
             if (now_ms - t->dispatched_ms >= f->fleet.heartbeat_ms)
-                send_lease(f, w, t);
+                tell_lease(f, w, t);
             return;
         }
     }
@@ -422,11 +292,11 @@ static bool on_done(struct farm *f, struct worker *w, const struct peer *peer, c
 
     if (report == REPORT_SUPERSEDED) {
         count_superseded(f, w, t, d->task, d->attempt);
-        send_ack(f, peer, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_SUPERSEDED, NULL, 0);
+        tell_ack(f, peer, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_SUPERSEDED, NULL, 0);
         return true;
     }
     if (report == REPORT_REPEATED) {
-        send_ack(f, peer, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_OK, NULL, 0);
+        tell_ack(f, peer, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_OK, NULL, 0);
         return true;
     }
     bool sound = read_outputs(f, t, d, outputs, missing, &missing_count, &fault);
@@ -435,7 +305,7 @@ static bool on_done(struct farm *f, struct worker *w, const struct peer *peer, c
     if (!sound) {
         if (report == REPORT_CURRENT && owner == w && !t->attempt_over)
             fail_task(f, w, t, FAILURE_WORKER, fault.text, now_ms);
-        send_ack(f, peer, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_OK, NULL, 0);
+        tell_ack(f, peer, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_OK, NULL, 0);
         return true;
     }
     if (missing_count) {
@@ -444,7 +314,7 @@ static bool on_done(struct farm *f, struct worker *w, const struct peer *peer, c
         for (size_t i = 0; i < missing_count; i++)
             list[i] = codec_bytes(&missing[i]);
         task_renew(t, w->id, attempt, now_ms, f->fleet.lease_ms);
-        send_ack(f, peer, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_MISSING_BLOB, list, missing_count);
+        tell_ack(f, peer, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_MISSING_BLOB, list, missing_count);
         return true;
     }
     int64_t busy_ms = d->busy_ms > (uint64_t)MAX_BUSY_MS ? MAX_BUSY_MS : (int64_t)d->busy_ms;
@@ -460,7 +330,7 @@ static bool on_done(struct farm *f, struct worker *w, const struct peer *peer, c
     if (!t->expected && !store_put_result(f->store, &t->key, outputs, (uint32_t)d->n_outputs, err))
         return false;
     task_done(&f->ledger, t, w->id, attempt, outputs, (uint32_t)d->n_outputs, busy_ms);
-    send_ack(f, peer, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_OK, NULL, 0);
+    tell_ack(f, peer, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_OK, NULL, 0);
     return true;
 }
 
@@ -479,7 +349,7 @@ static void on_failed(struct farm *f, struct worker *w, const struct peer *peer,
         text_clean(reason, sizeof reason, d->reason);
         fail_task(f, w, t, (enum failure)d->failure, reason, now_ms);
     }
-    send_ack(f, peer, d->task, d->attempt,
+    tell_ack(f, peer, d->task, d->attempt,
              report == REPORT_SUPERSEDED ? SHOTLINE__REPORT_VERDICT__REPORT_SUPERSEDED
                                          : SHOTLINE__REPORT_VERDICT__REPORT_OK,
              NULL, 0);
@@ -488,7 +358,7 @@ static void on_failed(struct farm *f, struct worker *w, const struct peer *peer,
 static void on_bye(struct farm *f, struct worker *w)
 {
     log_info("worker.bye", "worker=%" PRIu64 " name=\"%s\"", w->id.v, w->name);
-    lose_tasks(f, w);
+    leases_lose(f, w);
     worker_gone(w);
     w->left = true;
 }
@@ -502,7 +372,7 @@ static bool may_speak(struct farm *f, const struct message *message, int64_t now
         guard_allows(f->guard, CONVERSATION_WORKERS, message, ACCESS_WORK, now_ms, &why))
         return true;
     if (why)
-        send_refused(f, &message->peer, why);
+        tell_refused(f, &message->peer, why);
     return false;
 }
 
@@ -529,7 +399,7 @@ static bool on_message(struct farm *f, const struct message *message, int64_t no
             w = NULL;
         if (!w) {
             if (!m->bye)
-                say_hello_again(f, &message->peer);
+                tell_hello_again(f, &message->peer);
         } else {
             worker_heard(w, now_ms);
             if (m->heartbeat)
@@ -563,152 +433,4 @@ bool worker_api_drain(struct farm *f, int most, int64_t now_ms, bool *ok, struct
             return false;
     }
     return true;
-}
-
-uint32_t worker_api_give_up(struct farm *f, const struct curve_key *key, const char *why)
-{
-    uint32_t leases = 0;
-
-    for (size_t i = 0; i < f->fleet.count; i++) {
-        struct worker *w = f->fleet.workers[i];
-
-        if (memcmp(w->key.bytes, key->bytes, CURVE_BYTES))
-            continue;
-        leases += w->running_count;
-        lose_tasks(f, w);
-        if (w->alive) {
-            const struct peer peer = peer_of(&w->address);
-
-            log_warn("worker.given_up", "worker=%" PRIu64 " name=\"%s\" reason=\"%s\"", w->id.v, w->name, why);
-            send_refused(f, &peer, why);
-            worker_gone(w);
-        }
-    }
-    return leases;
-}
-
-/* Ends the leases of a worker that are over. When the next one will be: INT64_MAX for none. */
-static int64_t end_leases(struct farm *f, struct worker *w, int64_t now_ms)
-{
-    int64_t next_ms = INT64_MAX;
-
-    for (uint32_t k = w->running_count; k-- > 0;) {
-        struct task *t = ledger_task(&f->ledger, w->running[k]);
-
-        if (t && task_lease_over(t, now_ms)) {
-            log_warn("task.expired", "task=%" PRIu64 " attempt=%" PRIu32 " worker=%" PRIu64, t->id.v, t->attempt.v,
-                     w->id.v);
-            worker_stop(w, t->id);
-            if (w->alive)
-                send_cancel(f, w, t->id.v, t->attempt.v);
-            task_lost(&f->ledger, t, f->wall_ms);
-        } else if (t && t->state == TASK_RUNNING && t->lease_until_ms < next_ms) {
-            next_ms = t->lease_until_ms;
-        }
-    }
-    return next_ms;
-}
-
-/* Who has fallen silent, and which leases are over. What begins later ends later than the time at which this is done
- * again, so that no turn between has to look at all workers. */
-static void look_over(struct farm *f, int64_t now_ms)
-{
-    int64_t lease_ms = f->fleet.lease_ms, silence_ms = FLEET_MISSED_HEARTBEATS * f->fleet.heartbeat_ms;
-    int64_t next_ms = now_ms + (lease_ms < silence_ms ? lease_ms : silence_ms);
-
-    for (size_t i = 0; i < f->fleet.count; i++) {
-        struct worker *w = f->fleet.workers[i];
-
-        if (now_ms >= worker_silent_at_ms(&f->fleet, w)) {
-            log_warn("worker.lost", "worker=%" PRIu64 " name=\"%s\" silent_ms=%" PRId64, w->id.v, w->name,
-                     now_ms - w->heard_ms);
-            lose_tasks(f, w);
-            worker_gone(w);
-        }
-        int64_t lease_until_ms = end_leases(f, w, now_ms), silent_at_ms = worker_silent_at_ms(&f->fleet, w);
-
-        next_ms = lease_until_ms < next_ms ? lease_until_ms : next_ms;
-        next_ms = silent_at_ms < next_ms ? silent_at_ms : next_ms;
-    }
-    f->look_over_at_ms = next_ms;
-}
-
-void worker_api_tick(struct farm *f, int64_t now_ms)
-{
-    struct worker *w;
-
-    /* Nobody is silent as long as messages wait to be read. */
-    if (!f->again && now_ms >= f->look_over_at_ms)
-        look_over(f, now_ms);
-    for (size_t i = 0; i < f->ledger.stopped_count; i++) {
-        const struct stopped_attempt *s = &f->ledger.stopped[i];
-
-        w = fleet_worker(&f->fleet, s->worker);
-        if (!w)
-            continue;
-        worker_stop(w, s->task);
-        if (w->alive)
-            send_cancel(f, w, s->task.v, s->attempt.v);
-    }
-    f->ledger.stopped_count = 0;
-}
-
-/* Whether all bytes that the task needs are here; if not, their maker runs again first. */
-static bool inputs_present(struct farm *f, struct task *t)
-{
-    if (t->checkpoint_step && !store_dir_has(f->blobs, &t->checkpoint.digest)) {
-        log_warn("task.checkpoint_gone", "task=%" PRIu64 " step=%" PRIu32, t->id.v, t->checkpoint_step);
-        task_forget_checkpoint(&f->ledger, t);
-    }
-    for (uint32_t i = 0; i < t->input_count; i++)
-        if (!store_dir_has(f->blobs, &t->inputs[i].blob.digest)) {
-            log_warn("task.input_gone", "task=%" PRIu64 " input=%s", t->id.v, input_slot_name(t->inputs[i].slot));
-            task_input_gone(&f->ledger, t, i, f->wall_ms);
-            return false;
-        }
-    return true;
-}
-
-void worker_api_dispatch(struct farm *f, int64_t now_ms)
-{
-    size_t credit = 0;
-
-    for (size_t i = 0; i < f->fleet.count; i++)
-        credit += f->fleet.workers[i]->alive ? f->fleet.workers[i]->credit : 0;
-    if (!credit)
-        return;
-    size_t room = 2 * credit + 16;
-    struct task **tasks = xcalloc(room, sizeof *tasks);
-    struct assignment *assignments = xcalloc(room, sizeof *assignments);
-    size_t count = schedule_candidates(f->ledger.campaigns, f->ledger.campaign_count, tasks, room);
-    size_t made = count ? schedule_assign(&f->fleet, &f->ledger, tasks, count, now_ms, assignments) : 0;
-
-    for (size_t i = 0; i < count; i++) /* all go back first: starting one takes it out of the queue again */
-        queue_push(tasks[i]);
-    for (size_t i = 0; i < made; i++) {
-        struct task *t = assignments[i].task;
-        struct worker *w = assignments[i].worker;
-
-        if (t->state != TASK_READY) /* its video failed just now */
-            continue;
-        if (!w) {
-            task_unplaceable(&f->ledger, t, f->wall_ms);
-            continue;
-        }
-        if (!inputs_present(f, t)) {
-            f->again = true; /* its maker may start at once */
-            continue;
-        }
-        task_lease(&f->ledger, t, w->id, now_ms, f->fleet.lease_ms);
-        patience_begin(t, w);
-        worker_start(w, t->id);
-        log_info("task.lease",
-                 "campaign=%" PRIu64 " task=%" PRIu64 " attempt=%" PRIu32 " kind=%s role=%s shot=%" PRIu32
-                 " worker=%" PRIu64 " from_step=%" PRIu32 " profile=%s",
-                 t->video->campaign->id.v, t->id.v, t->attempt.v, task_kind_name(t->kind), task_role_name(t->role),
-                 t->shot, w->id.v, t->resumed_step, profile_name(t->profile));
-        send_lease(f, w, t);
-    }
-    free(tasks);
-    free(assignments);
 }
