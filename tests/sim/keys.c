@@ -19,7 +19,9 @@
 
 #define ASK_AGAIN_MS 2000
 #define INVITE_MS    (INT64_C(80) * 24 * 3600 * 1000) /* whatever the farm's wall clock does */
-#define SEQUENCES    100000                           /* the rest of a sequence names the bearer */
+#define REVOKE_MS                                                                                                      \
+    1000 /* one after the other at most, however many they are: the farm knows 20,000 keys, old ones included */
+#define SEQUENCES 100000 /* the rest of a sequence names the bearer */
 
 enum stage { STAGE_OUTSIDE, STAGE_INVITED, STAGE_MEMBER, STAGE_REVOKED };
 
@@ -27,7 +29,8 @@ enum stage { STAGE_OUTSIDE, STAGE_INVITED, STAGE_MEMBER, STAGE_REVOKED };
 struct bearer {
     enum role role;
     enum stage stage;
-    uint32_t generation; /* of its key: the last one is in use, or about to be */
+    uint32_t generation; /* of the key that it has, or is about to get */
+    uint32_t used;       /* of the one that it speaks with: the last that was accepted */
     bool revoking;       /* an operator has asked for its revocation, and may not have heard yet */
     bool short_lived;    /* its invite: may be too late */
     uint64_t walk;       /* of its next step: one that was scheduled earlier means nothing */
@@ -78,7 +81,8 @@ struct curve_key keys_worker(const struct world *w, uint32_t worker)
 
     if (!has_keys(w))
         return none;
-    return worker < w->set.workers ? own_key(w, worker) : key_of("stranger", worker, 0);
+    return worker < w->set.workers ? key_of("key", worker, w->keys->bearers[worker].used)
+                                   : key_of("stranger", worker, 0);
 }
 
 struct curve_key keys_client(const struct world *w, uint32_t client, uint32_t *connection)
@@ -88,25 +92,25 @@ struct curve_key keys_client(const struct world *w, uint32_t client, uint32_t *c
     *connection = 0;
     if (!has_keys(w))
         return none;
-    *connection = w->keys->bearers[w->set.workers + client].generation;
-    return own_key(w, w->set.workers + client);
+    *connection = w->keys->bearers[w->set.workers + client].used;
+    return key_of("key", w->set.workers + client, *connection);
 }
 
 bool keys_worker_joined(const struct world *w, uint32_t worker)
 {
-    return !has_keys(w) || w->keys->bearers[worker].stage >= STAGE_MEMBER;
+    return !has_keys(w) || w->keys->bearers[worker].used;
 }
 
 bool keys_client_joined(const struct world *w, uint32_t client)
 {
-    return !has_keys(w) || w->keys->bearers[w->set.workers + client].stage >= STAGE_MEMBER;
+    return !has_keys(w) || w->keys->bearers[w->set.workers + client].used;
 }
 
 bool keys_client_good(const struct world *w, uint32_t client, bool *renewed)
 {
     const struct bearer *b = &w->keys->bearers[w->set.workers + client];
 
-    *renewed = b->generation > 1;
+    *renewed = b->used > 1;
     return !has_keys(w) || (b->stage == STAGE_MEMBER && !b->revoking);
 }
 
@@ -243,9 +247,7 @@ static void read_list(struct world *w, uint32_t bearer, const Shotline__KeysRepl
             continue;
         if (list->keys[i]->state == SHOTLINE__KEY_STATE__KEY_REVOKED)
             revoked(w, bearer);
-        else
-            world_break(w, "\"%s\" is a member, and the farm does not know whom to revoke", name);
-        return;
+        return; /* else it was the answer to a late invite, and the revocation is asked for again */
     }
     world_break(w, "\"%s\" was a member, and is not in the list of keys", name);
 }
@@ -284,6 +286,7 @@ static void joiner_told(struct world *w, uint32_t bearer, uint32_t connection, c
         return;
     if (m->joined) {
         b->stage = STAGE_MEMBER;
+        b->used = b->generation;
         if (bearer < w->set.workers)
             worker_rekeyed(w, bearer);
     } else if (b->short_lived) { /* too late */
@@ -450,6 +453,13 @@ void keys_trespasser_told(struct world *w, bool client, const void *data, size_t
 
 /* ---- revocations ---- */
 
+static int64_t next_revocation_ms(struct world *w)
+{
+    const int64_t mean_ms = 200000 / w->keys->count;
+
+    return fault_next_ms(w, mean_ms > REVOKE_MS ? mean_ms : REVOKE_MS);
+}
+
 static void revoke_one(struct world *w, uint32_t who, uint64_t token, void *data)
 {
     const uint32_t bearer = (uint32_t)dice_between(&w->luck, 0, w->keys->count - 1);
@@ -458,7 +468,7 @@ static void revoke_one(struct world *w, uint32_t who, uint64_t token, void *data
     (void)who, (void)token, (void)data;
     if (w->calm)
         return;
-    world_at(w, fault_next_ms(w, 1 + 200000 / w->keys->count), revoke_one, 0, 0, NULL);
+    world_at(w, next_revocation_ms(w), revoke_one, 0, 0, NULL);
     if (b->stage != STAGE_MEMBER || b->revoking)
         return;
     const struct curve_key key = own_key(w, bearer);
@@ -499,7 +509,7 @@ void keys_open(struct world *w)
     }
     if (w->calm || !has_keys(w))
         return;
-    world_at(w, fault_next_ms(w, 1 + 200000 / k->count), revoke_one, 0, 0, NULL);
+    world_at(w, next_revocation_ms(w), revoke_one, 0, 0, NULL);
     world_at(w, fault_next_ms(w, 1000), trespass, 0, 0, NULL);
 }
 
