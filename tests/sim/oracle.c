@@ -30,6 +30,7 @@
 /* A task as its leases tell. */
 struct leased {
     uint32_t attempt, worker;
+    uint64_t campaign;
     uint32_t history[HISTORY]; /* worker + 1 of attempt % HISTORY */
 };
 
@@ -385,8 +386,10 @@ static void lease_sent(struct world *w, uint32_t worker, const Shotline__Lease *
         world_break(w, "task %" PRIu64 ": attempt %" PRIu32 " was leased to w%" PRIu32 " and to w%" PRIu32, lease->task,
                     lease->attempt, l->worker, worker);
     check_state(w, lease, lease->attempt > l->attempt);
+    const struct task *t = ledger_task(&w->coordinator.farm.ledger, (struct task_id){ lease->task });
     l->attempt = lease->attempt;
     l->worker = worker;
+    l->campaign = t ? t->video->campaign->id.v : 0;
     l->history[lease->attempt % HISTORY] = worker + 1;
 }
 
@@ -627,6 +630,46 @@ uint64_t oracle_commits(const struct world *w)
 
 /* ---- what is left after a death ---- */
 
+/* A task that was leased: in memory, or with its ended campaign on the shelf, from where it is read only when all are
+ * looked at. True: it is there, and *t may be looked at unless it is NULL. */
+static bool remembers(struct world *w, uint64_t id, bool all, const struct task **t)
+{
+    const struct ledger *l = &w->coordinator.farm.ledger;
+    const struct campaign *c = ledger_campaign(l, (struct campaign_id){ w->oracle->leased[id].campaign });
+
+    *t = all ? find_task(w, id) : ledger_task(l, (struct task_id){ id });
+    return *t || (!all && c && c->shelved);
+}
+
+static void check_memory(struct world *w, bool all)
+{
+    const struct oracle *o = w->oracle;
+    const struct task *t;
+
+    for (size_t i = 0; i < o->commit_count; i++) {
+        const struct commit *c = o->commit_list[i];
+
+        if (!c->done || c->lost)
+            continue;
+        if (!remembers(w, c->task, all, &t))
+            world_break(w, "task %" PRIu64 ": its result was committed, and after a restart it is unknown", c->task);
+        else if (t && t->state != TASK_DONE && !work_ended(t->video->state))
+            world_break(w, "task %" PRIu64 ": its result was committed, and after a restart it is %s", c->task,
+                        task_state_name(t->state));
+    }
+    for (size_t id = 1; id < o->leased_room; id++) {
+        const uint32_t last = o->leased[id].attempt;
+
+        if (!last)
+            continue;
+        if (!remembers(w, id, all, &t))
+            world_break(w, "task %zu: attempt %" PRIu32 " was leased, and after a restart it is unknown", id, last);
+        else if (t && t->attempt.v < last)
+            world_break(w, "task %zu: attempt %" PRIu32 " was leased, and after a restart the last one is %" PRIu32, id,
+                        last, t->attempt.v);
+    }
+}
+
 void oracle_restarted(struct world *w)
 {
     struct oracle *o = w->oracle;
@@ -642,21 +685,7 @@ void oracle_restarted(struct world *w)
             o->done++;
         }
     o->pending_count = 0;
-    for (size_t i = 0; i < o->commit_count; i++) {
-        const struct commit *c = o->commit_list[i];
-        const struct task *t = find_task(w, c->task);
-
-        if (c->done && !c->lost && (!t || (t->state != TASK_DONE && !work_ended(t->video->state))))
-            world_break(w, "task %" PRIu64 ": its result was committed, and after a restart it is %s", c->task,
-                        t ? task_state_name(t->state) : "unknown");
-    }
-    for (size_t id = 1; id < o->leased_room; id++) {
-        const struct task *t = o->leased[id].attempt ? find_task(w, id) : NULL;
-
-        if (o->leased[id].attempt && (!t || t->attempt.v < o->leased[id].attempt))
-            world_break(w, "task %zu: attempt %" PRIu32 " was leased, and after a restart the last one is %" PRIu32, id,
-                        o->leased[id].attempt, t ? t->attempt.v : 0);
-    }
+    check_memory(w, w->coordinator.restarts % 16 == 0);
     for (size_t i = 0; i < o->expected_count; i++) {
         const struct campaign *c = ledger_campaign_by_token(&f->ledger, o->expected[i].token);
 
@@ -811,6 +840,7 @@ void oracle_end(struct world *w)
         return;
     }
     oracle_audit(w);
+    check_memory(w, true);
     if (workers_reports(w))
         world_break(w, "%" PRIu64 " results are still in outboxes", workers_reports(w));
     for (size_t i = 0; i < o->expected_count; i++) {
