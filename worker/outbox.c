@@ -94,7 +94,12 @@ bool outbox_load(struct outbox *o, void (*each)(void *context, const struct resu
 
         if (item->d_name[0] == '.' || !file_join(path, sizeof path, o->dir, item->d_name))
             continue;
-        if (!str_ends(item->d_name, ".done") || !read_result(path, &r, &why)) {
+        const bool named = str_ends(item->d_name, ".done"), ok = named && read_result(path, &r, &why);
+        if (named && !ok && why.kind == ERROR_IO) { /* it may be whole: the next start tries again */
+            log_error("outbox.unread", "file=%s reason=\"%s\"", path, why.text);
+            continue;
+        }
+        if (!ok) {
             log_warn("outbox.removed", "file=%s reason=\"%s\"", path, why.kind ? why.text : "not a finished result");
             unlink(path);
             continue;

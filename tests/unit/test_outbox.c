@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -152,6 +154,25 @@ static void blobs_of_unsent_results_are_never_evicted(void **state)
     assert_false(store_dir_has(blobs, &r.outputs[0].digest));
 }
 
+/* A disk or a table of files that fails now is no reason to throw work away. */
+static void what_cannot_be_read_now_is_kept(void **state)
+{
+    struct rlimit before, tight;
+    int next = dup(0);
+
+    (void)state;
+    put(7, 'a');
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    close(next);
+    tight = (struct rlimit){ .rlim_cur = (rlim_t)next + 1, .rlim_max = before.rlim_max }; /* the folder, and no more */
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+    load();
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(loaded_count, 0);
+    load();
+    assert_int_equal(loaded_count, 1);
+}
+
 static void what_is_no_result_is_removed(void **state)
 {
     struct error err = { 0 };
@@ -178,6 +199,7 @@ int main(void)
         ROOTED(a_result_survives_the_process),
         ROOTED(the_same_numbers_on_another_farm_do_not_collide),
         ROOTED(blobs_of_unsent_results_are_never_evicted),
+        ROOTED(what_cannot_be_read_now_is_kept),
         ROOTED(what_is_no_result_is_removed),
     };
 
