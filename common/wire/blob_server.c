@@ -31,6 +31,7 @@
 #define MAX_RECEIVE_TURN 64 /* messages taken before the senders have their turn */
 #define IDLE_MS          60000
 #define BLOCKED_WAIT_MS  5
+#define TIDY_EVERY_MS    3600000
 
 struct transfer {
     bool used;
@@ -312,6 +313,13 @@ static void on_put(struct blob_server *s, const struct message *from, const Shot
         send_result(s, &from->peer, &d, SHOTLINE__BLOB_VERDICT__BLOB_STORED, NULL);
         return;
     }
+    t = transfer_find(s, from, &d);
+    if (t && t->writer &&
+        (uint64_t)t->bytes == put->bytes) { /* it missed our answer; beginning anew hashes all again */
+        t->last_ms = now_ms;
+        send_credit(s, t);
+        return;
+    }
     t = transfer_begin(s, from, &d, now_ms);
     if (!t)
         return;
@@ -434,6 +442,7 @@ static long send_turn(struct blob_server *s, int64_t now_ms)
 static void *serve(void *arg)
 {
     struct blob_server *s = arg;
+    int64_t tidy_ms = clock_now_ms() + TIDY_EVERY_MS;
     long wait_ms = 1000;
 
     for (;;) {
@@ -454,6 +463,10 @@ static void *serve(void *arg)
         for (int i = 0; i < MAX_RECEIVE_TURN && endpoint_receive(s->o.endpoint, &m); i++)
             handle(s, &m, now_ms);
         drop_idle(s, now_ms);
+        if (now_ms >= tidy_ms) {
+            store_dir_drop_old_parts(s->o.store);
+            tidy_ms = now_ms + TIDY_EVERY_MS;
+        }
         wait_ms = send_turn(s, now_ms);
     }
 }

@@ -176,7 +176,7 @@ static void scan(struct store_dir *s)
         s->entries[i].last_use = ++s->last_use;
 }
 
-static void drop_old_parts(const struct store_dir *s)
+void store_dir_drop_old_parts(const struct store_dir *s)
 {
     char path[PATH_MAX];
     int64_t now_ms = clock_wall_ms();
@@ -214,7 +214,7 @@ struct store_dir *store_dir_open(const char *dir, int64_t max_bytes, struct erro
         store_dir_close(&s);
         return NULL;
     }
-    drop_old_parts(s);
+    store_dir_drop_old_parts(s);
     if (max_bytes > 0) {
         struct error too_full;
 
@@ -332,7 +332,9 @@ bool store_dir_adopt(struct store_dir *s, const char *part, const struct digest 
         return false;
     pthread_mutex_lock(&s->lock);
     ok = s->max_bytes <= 0 || (find(s, d) && find(s, d)->bytes >= 0) || make_room(s, bytes, err);
-    if (ok && mkdir(shelf, 0777) != 0 && errno != EEXIST)
+    if (ok && mkdir(shelf, 0777) == 0)
+        sync_folder(s->dir);
+    else if (ok && errno != EEXIST)
         ok = error_set(err, ERROR_IO, "%s: %s", shelf, strerror(errno));
     if (ok && rename(part, path) != 0)
         ok = error_set(err, ERROR_IO, "%s: %s", path, strerror(errno));

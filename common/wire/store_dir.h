@@ -25,6 +25,8 @@ bool store_dir_add_file(struct store_dir *s, const char *path, struct digest *d,
 /* Reads a whole blob into memory (free it), checking its digest. NULL on failure. */
 char *store_dir_read(struct store_dir *s, const struct digest *d, size_t max_bytes, size_t *size, struct error *err);
 bool store_dir_remove(struct store_dir *s, const struct digest *d);
+/* Removes what nobody went on with for a day. Opening does it too. */
+void store_dir_drop_old_parts(const struct store_dir *s);
 
 /* A pinned blob (there or still to come) is never chosen to make room; pins count, and live as long as the store is
  * open. */

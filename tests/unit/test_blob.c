@@ -389,6 +389,32 @@ static void a_put_of_wrong_bytes_is_refused_and_leaves_nothing(void **state)
     endpoint_close(&e);
 }
 
+/* Asking again is answered from what is known: the beginning, which may be gigabytes, is not read and hashed again. */
+static void a_repeated_put_goes_on_where_it_is(void **state)
+{
+    struct digest d = digest_of("0123456789", 10);
+    struct error err = { 0 };
+    struct endpoint *e = endpoint_connect(address, NULL, &err);
+    struct arena arena = { 0 };
+    char path[PATH_MAX], hex[DIGEST_HEX_ROOM];
+    const Shotline__BlobMessage *m;
+
+    (void)state;
+    raw_put(e, &d, 10);
+    receive_raw(e, &arena);
+    raw_chunk(e, &d, 0, "01234");
+    receive_raw(e, &arena);
+    digest_hex(&d, hex);
+    snprintf(path, sizeof path, "%s/parts/%s", farm_dir, hex);
+    assert_true(file_write(path, "01", 2, &err)); /* who looked there again would see this */
+    raw_put(e, &d, 10);
+    m = receive_raw(e, &arena);
+    assert_non_null(m->credit);
+    assert_int_equal(m->credit->offset, 5);
+    arena_free(&arena);
+    endpoint_close(&e);
+}
+
 static void rubbish_does_not_disturb_the_server(void **state)
 {
     struct digest d = add(farm, 31, LARGE), short_digest = d;
@@ -555,6 +581,7 @@ int main(void)
         INPROC(a_broken_transfer_goes_on),
         OVER_IPC(a_server_restart_in_between_is_survived),
         INPROC(a_put_of_wrong_bytes_is_refused_and_leaves_nothing),
+        INPROC(a_repeated_put_goes_on_where_it_is),
         INPROC(rubbish_does_not_disturb_the_server),
         INPROC(credit_holds_a_large_blob_back),
         OVER_IPC(several_clients_at_once_are_served),
