@@ -363,14 +363,14 @@ static inline void sim_beat(struct sim *s, const char *worker, uint64_t task, ui
     sim_tell(s, worker, &m);
 }
 
-/* A saved state, whose bytes are the text; `upload`: they are at the farm. */
-static inline struct digest sim_checkpoint(struct sim *s, const char *worker, uint64_t task, uint32_t attempt,
-                                           uint32_t step, const char *text, bool upload)
+/* A saved state of the work of this key, whose bytes are the text; `upload`: they are at the farm. */
+static inline struct digest sim_checkpoint_of(struct sim *s, const char *worker, const struct digest *key,
+                                              uint64_t task, uint32_t attempt, uint32_t step, const char *text,
+                                              bool upload)
 {
     Shotline__ToCoordinator m = SHOTLINE__TO_COORDINATOR__INIT;
     Shotline__WorkerCheckpoint c = SHOTLINE__WORKER_CHECKPOINT__INIT;
     Shotline__Blob state = SHOTLINE__BLOB__INIT;
-    const struct task *t = ledger_task(&s->farm.ledger, (struct task_id){ task });
     struct digest d = digest_of(text, strlen(text));
     struct error err;
 
@@ -382,11 +382,20 @@ static inline struct digest sim_checkpoint(struct sim *s, const char *worker, ui
     c.attempt = attempt;
     c.step = step;
     c.has_key = true;
-    c.key = codec_bytes(&t->key);
+    c.key = codec_bytes(key);
     c.state = &state;
     m.checkpoint = &c;
     sim_tell(s, worker, &m);
     return d;
+}
+
+/* The same of the task that it is said to be of. */
+static inline struct digest sim_checkpoint(struct sim *s, const char *worker, uint64_t task, uint32_t attempt,
+                                           uint32_t step, const char *text, bool upload)
+{
+    const struct task *t = ledger_task(&s->farm.ledger, (struct task_id){ task });
+
+    return sim_checkpoint_of(s, worker, &t->key, task, attempt, step, text, upload);
 }
 
 static inline void sim_failed(struct sim *s, const char *worker, uint64_t task, uint32_t attempt,

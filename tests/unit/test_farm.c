@@ -324,6 +324,7 @@ static void the_next_attempt_goes_on_from_the_saved_state(void **state)
     struct digest second = sim_checkpoint(s, "w0", l.task, l.attempt, 2, "after two", true);
     sim_checkpoint(s, "w0", l.task, l.attempt, 3, "not there", false);
     sim_checkpoint(s, "w0", l.task, l.attempt + 1, 3, "not ours", true);
+    sim_checkpoint_of(s, "w0", &(struct digest){ { 7 } }, l.task, l.attempt, 3, "of other work", true);
     sim_turn(s);
     assert_false(store_dir_has(s->blobs, &first));
     assert_true(store_dir_has(s->blobs, &second));
