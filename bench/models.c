@@ -209,9 +209,17 @@ static double seconds_since(int64_t began_us)
     return (double)(clock_now_us() - began_us) * 1e-6;
 }
 
-static void print_line(const char *what, const char *size, double first, double seconds, const struct exec *x)
+/* What is measured, and where. */
+struct subject {
+    struct exec *exec;
+    const char *dir; /* of the model, or of the pack */
+    bool lean;       /* weights are brought to the device in each run */
+};
+
+static void print_line(const struct subject *s, const char *what, const char *size, double first, double seconds)
 {
-    printf("%-28s %-34s %9.3f %11.4f %10.1f\n", what, size, first, seconds, (double)exec_bytes_peak(x) / (1 << 20));
+    printf("%-24s %-34s %-7s %9.3f %11.4f %10.1f\n", what, size, s->lean ? "lean" : "usual", first, seconds,
+           (double)exec_bytes_peak(s->exec) / (1 << 20));
     fflush(stdout);
 }
 
@@ -221,12 +229,12 @@ struct step_size {
 };
 
 /* One forward pass: the first makes the program ready, the best of `rounds` later ones counts. */
-static bool time_step(const char *what, const char *dir, struct exec *x, const struct step_size *s, int rounds,
+static bool time_step(const struct subject *on, const char *what, const struct step_size *s, int rounds,
                       struct error *err)
 {
     char size[64];
     int64_t began_us = clock_now_us();
-    struct dit *d = dit_open(dir, x, false, err);
+    struct dit *d = dit_open(on->dir, on->exec, false, err);
     if (!d)
         return false;
     const struct dit_info *i = dit_info(d);
@@ -253,7 +261,7 @@ static bool time_step(const char *what, const char *dir, struct exec *x, const s
     }
     snprintf(size, sizeof size, "%d x %d x %d latents, %d text", s->frames, s->width, s->height, s->text_rows);
     if (ok)
-        print_line(what, size, first, best, x);
+        print_line(on, what, size, first, best);
     dit_close(&d);
     free(latents);
     free(text);
@@ -263,11 +271,11 @@ static bool time_step(const char *what, const char *dir, struct exec *x, const s
 }
 
 /* Decodes two latent frames; the second gives four pictures, and a fourth of its time counts. */
-static bool time_decode(const char *what, const char *dir, struct exec *x, int height, int width, struct error *err)
+static bool time_decode(const struct subject *on, const char *what, int height, int width, struct error *err)
 {
     char size[64];
     int64_t began_us = clock_now_us();
-    struct vae *v = vae_open(dir, x, false, err);
+    struct vae *v = vae_open(on->dir, on->exec, false, err);
     struct vae_decoder *d = v ? vae_decoder_open(v, height, width, err) : NULL;
     if (!d) {
         vae_close(&v);
@@ -284,7 +292,7 @@ static bool time_decode(const char *what, const char *dir, struct exec *x, int h
     double seconds = seconds_since(began_us) / count;
     snprintf(size, sizeof size, "%d x %d pixels", width * i->space_factor, height * i->space_factor);
     if (ok)
-        print_line(what, size, first, seconds, x);
+        print_line(on, what, size, first, seconds);
     vae_decoder_close(&d);
     vae_close(&v);
     free(latent);
@@ -299,48 +307,55 @@ static struct exec *open_device(const char *device, struct error *err)
     return exec_open_vk(&(struct exec_options){ .device = device }, err);
 }
 
-/* Each measurement has a device of its own, so that its peak is its own. */
-static bool with_device(const char *device, bool (*measure)(struct exec *x, const char *dir, struct error *err),
-                        const char *dir, struct error *err)
+typedef bool measurement(const struct subject *s, struct error *err);
+
+/* In both profiles, each with a device of its own, so that its peak is its own. */
+static bool in_both_profiles(const char *device, measurement *measure, const char *dir, struct error *err)
 {
-    struct exec *x = open_device(device, err);
-    bool ok = x && measure(x, dir, err);
-    exec_close(&x);
+    bool ok = true;
+    for (int lean = 0; lean < 2 && ok; lean++) {
+        struct subject s = { open_device(device, err), dir, lean };
+        if (s.exec)
+            exec_stream_weights(s.exec, lean);
+        ok = s.exec && measure(&s, err);
+        exec_close(&s.exec);
+    }
     return ok;
 }
 
-static bool pack_step(struct exec *x, const char *dir, struct error *err)
+static bool pack_step(const struct subject *on, struct error *err)
 {
     char path[PATH_MAX];
     struct pack_defaults p;
-    if (!pack_defaults_load(&p, dir, err) || !file_join(path, sizeof path, dir, "transformer"))
+    if (!pack_defaults_load(&p, on->dir, err) || !file_join(path, sizeof path, on->dir, "transformer"))
         return false;
-    struct dit *d = dit_open(path, x, false, err);
+    struct dit *d = dit_open(path, on->exec, false, err);
     if (!d)
         return false;
     const struct step_size s = { p.longest_shot + (p.references > 0), p.height / p.strides.space,
                                  p.width / p.strides.space, p.max_sequence_length, dit_info(d)->vace };
     dit_close(&d);
-    return time_step("pack: denoising step", path, x, &s, 3, err);
+    return time_step(&(struct subject){ on->exec, path, on->lean }, "pack: denoising step", &s, 3, err);
 }
 
-static bool pack_decode(struct exec *x, const char *dir, struct error *err)
+static bool pack_decode(const struct subject *on, struct error *err)
 {
     char path[PATH_MAX];
     struct pack_defaults p;
-    return pack_defaults_load(&p, dir, err) && file_join(path, sizeof path, dir, "vae") &&
-           time_decode("pack: decoded frame", path, x, p.height / p.strides.space, p.width / p.strides.space, err);
+    return pack_defaults_load(&p, on->dir, err) && file_join(path, sizeof path, on->dir, "vae") &&
+           time_decode(&(struct subject){ on->exec, path, on->lean }, "pack: decoded frame", p.height / p.strides.space,
+                       p.width / p.strides.space, err);
 }
 
-static bool random_step(struct exec *x, const char *dir, struct error *err)
+static bool random_step(const struct subject *on, struct error *err)
 {
     const struct step_size s = { 3, 16, 16, 64, false };
-    return make_painter(dir, err) && time_step("Wan 1.3B, 4 layers: step", dir, x, &s, 1, err);
+    return time_step(on, "Wan 1.3B, 4 layers: step", &s, 2, err);
 }
 
-static bool random_decode(struct exec *x, const char *dir, struct error *err)
+static bool random_decode(const struct subject *on, struct error *err)
 {
-    return make_vae(dir, err) && time_decode("Wan VAE: decoded frame", dir, x, 8, 8, err);
+    return time_decode(on, "Wan VAE: decoded frame", 8, 8, err);
 }
 
 int main(int argc, char **argv)
@@ -361,10 +376,11 @@ int main(int argc, char **argv)
     int status = parsed == ARGS_HELP ? 0 : 2;
 
     if (parsed == ARGS_OK && mkdtemp(dir)) {
-        printf("%-28s %-34s %9s %11s %10s\n", "what", "size", "first s", "s per one", "peak MiB");
-        bool ok = !file_is_dir(pack) ||
-                  (with_device(device, pack_step, pack, &err) && with_device(device, pack_decode, pack, &err));
-        ok = ok && with_device(device, random_step, dir, &err) && with_device(device, random_decode, dir, &err);
+        printf("%-24s %-34s %-7s %9s %11s %10s\n", "what", "size", "profile", "first s", "s per one", "peak MiB");
+        bool ok = !file_is_dir(pack) || (in_both_profiles(device, pack_step, pack, &err) &&
+                                         in_both_profiles(device, pack_decode, pack, &err));
+        ok = ok && make_painter(dir, &err) && in_both_profiles(device, random_step, dir, &err);
+        ok = ok && make_vae(dir, &err) && in_both_profiles(device, random_decode, dir, &err);
         file_remove_tree(dir, ok ? &err : NULL);
         status = ok ? 0 : 1;
     }

@@ -139,20 +139,23 @@ bool vk_weight_plain(struct vk_exec *x, const struct weight *w, struct gpu_range
     return ok;
 }
 
-/* Columns c0 .. c0 + count of a panel, from rows of `k` converted elements: column by column the writes would leap. */
-static void spread_columns(float *to, const float *rows, const struct pack_form *f, int64_t c0, int64_t count)
+/* Columns c0 .. c0 + count of a panel, from rows of converted elements: column by column the writes would leap. `unit`
+ * and `taps` are the form's, as constants where that makes a faster loop. */
+static inline void spread_columns(float *restrict to, const float *restrict rows, const struct pack_form *f, int64_t c0,
+                                  int64_t count, const int unit, const int64_t taps)
 {
-    const int64_t groups = pack_groups(f), k = f->channels * f->taps, lanes = f->panel / f->per_lane;
-    for (int64_t tap = 0; tap < f->taps; tap++)
+    const int64_t groups = pack_groups(f), k = f->channels * taps, lanes = f->panel / f->per_lane;
+    int64_t place[COLUMNS];
+    for (int64_t c = 0; c < count; c++)
+        place[c] = ((c0 + c) % f->per_lane * lanes + (c0 + c) / f->per_lane) * unit;
+    for (int64_t tap = 0; tap < taps; tap++)
         for (int64_t group = 0; group < groups; group++) {
-            int64_t first = group * f->unit, left = f->channels - first, units = left < f->unit ? left : f->unit;
-            float *line = to + (tap * groups + group) * f->panel * f->unit;
-            for (int64_t c = 0; c < count; c++) {
-                int64_t column = c0 + c, place = column % f->per_lane * lanes + column / f->per_lane;
-                const float *from = rows + c * k + first * f->taps + tap;
-                for (int64_t u = 0; u < units; u++)
-                    line[place * f->unit + u] = from[u * f->taps];
-            }
+            const float *from = rows + group * unit * taps + tap;
+            float *line = to + (tap * groups + group) * f->panel * unit;
+            int64_t left = f->channels - group * unit;
+            for (int64_t c = 0; c < count; c++)
+                for (int u = 0; u < (left < unit ? (int)left : unit); u++)
+                    line[place[c] + u] = from[c * k + u * taps];
         }
 }
 
@@ -164,7 +167,12 @@ static void pack_panel(float *to, float *rows, const struct weight *w, const str
     for (int64_t c = 0; c < columns; c += COLUMNS) {
         int64_t count = columns - c < COLUMNS ? columns - c : COLUMNS;
         convert(rows, w, (n0 + c) * k, count * k);
-        spread_columns(to, rows, f, c, count);
+        if (f->unit == 4 && f->taps == 1)
+            spread_columns(to, rows, f, c, count, 4, 1);
+        else if (f->taps == 1)
+            spread_columns(to, rows, f, c, count, 1, 1);
+        else
+            spread_columns(to, rows, f, c, count, f->unit, f->taps);
     }
 }
 
