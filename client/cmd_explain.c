@@ -108,7 +108,7 @@ static void put_task(const Shotline__ExplainedTask *t, struct str *to)
     put_names("feeds", t->feeds, t->n_feeds, to);
     put_tries(t, to);
     if (t->has_profile && t->profile == SHOTLINE__PROFILE__PROFILE_LEAN)
-        str_append(to, "  memory lean: it ran out of it, so its weights are brought to the device layer by layer\n");
+        str_append(to, "  memory lean: one like it ran out of it, so weights are brought to the device layer by layer\n");
 }
 
 /* ---- videos ---- */

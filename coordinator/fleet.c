@@ -120,6 +120,7 @@ struct worker *fleet_hello(struct fleet *f, const struct worker_hello *h, int64_
     }
     if (*restarted) { /* its next task of each kind loads the models again */
         memset(w->measures, 0, sizeof w->measures);
+        memset(w->short_of, 0, sizeof w->short_of);
         w->draining = false;
         w->dirty = f->dirty = true;
     }
@@ -249,6 +250,22 @@ void worker_hold(struct worker *w, const struct digest *d)
         return;
     w->held[set][w->held_next[set]] = mark;
     w->held_next[set] = (uint8_t)((w->held_next[set] + 1) % WORKER_HELD_WAYS);
+}
+
+void worker_ran_short(struct worker *w, const struct task *t, int64_t now_ms)
+{
+    int64_t footprint = task_footprint(t);
+
+    if (!worker_is_short(w, t, now_ms))
+        w->short_of[t->kind] = footprint;
+    w->short_ms[t->kind] = now_ms;
+}
+
+bool worker_is_short(const struct worker *w, const struct task *t, int64_t now_ms)
+{
+    int64_t least = w->short_of[t->kind];
+
+    return least && task_footprint(t) >= least && now_ms - w->short_ms[t->kind] < WORKER_SHORT_MS;
 }
 
 void worker_measure(struct worker *w, enum task_kind k, double units, int64_t ms)

@@ -44,6 +44,9 @@ struct worker {
     double cold_ms[TASK_KINDS], recent_ms[TASK_KINDS][WORKER_RECENT];
     uint32_t measures[TASK_KINDS];
 
+    /* The smallest task of a kind that did not fit its memory as usual, and when that was; in memory only. */
+    int64_t short_of[TASK_KINDS], short_ms[TASK_KINDS];
+
     uint64_t held[WORKER_HELD_SETS][WORKER_HELD_WAYS]; /* first bytes of digests, the oldest of a set is overwritten */
     uint8_t held_next[WORKER_HELD_SETS];
 };
@@ -59,6 +62,7 @@ struct fleet {
 };
 
 #define FLEET_MISSED_HEARTBEATS 3
+#define WORKER_SHORT_MS         1800000 /* so long a shortage of memory is remembered: it may have been another program's */
 #define FLEET_AWAY_MS           60000 /* a worker that left less than this ago is counted on: it may be back */
 
 struct worker_hello {
@@ -97,6 +101,10 @@ void worker_stop(struct worker *w, struct task_id t); /* not running it is fine 
 
 void worker_hold(struct worker *w, const struct digest *d);
 bool worker_holds(const struct worker *w, const struct digest *d);
+
+/* The task ran out of its device memory in the usual profile; and whether one like it, or larger, did so of late. */
+void worker_ran_short(struct worker *w, const struct task *t, int64_t now_ms);
+bool worker_is_short(const struct worker *w, const struct task *t, int64_t now_ms);
 
 /* Takes the measure of a finished task. */
 void worker_measure(struct worker *w, enum task_kind k, double units, int64_t ms);

@@ -162,6 +162,22 @@ bool output_allowed(enum task_kind k, enum task_role r, enum output_name n)
            (k == TASK_DECODE && n == OUTPUT_THUMBNAIL);
 }
 
+int64_t task_footprint(const struct task *t)
+{
+    switch (t->kind) {
+    case TASK_CAST:
+        return (int64_t)t->cast.width * t->cast.height;
+    case TASK_DENOISE:
+        return (int64_t)t->denoise.width * t->denoise.height * t->denoise.window_count;
+    case TASK_DECODE:
+        return (int64_t)t->decode.width * t->decode.height;
+    case TASK_TEXT:
+    case TASK_STITCH:
+        break;
+    }
+    return 1; /* of one size */
+}
+
 double task_attempt_work(const struct task *t)
 {
     const struct denoise_params *p = &t->denoise;

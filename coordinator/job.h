@@ -352,6 +352,8 @@ struct campaign {
     struct campaign *next_dirty;
 };
 
+/* What of its size asks for device memory; compares tasks of one kind. */
+int64_t task_footprint(const struct task *t);
 /* The work of the attempt that runs or has run: less than the task's when it goes on from a checkpoint. */
 double task_attempt_work(const struct task *t);
 

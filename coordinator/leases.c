@@ -174,6 +174,8 @@ void leases_dispatch(struct farm *f, int64_t now_ms)
             f->again = true; /* its maker may start at once */
             continue;
         }
+        if (t->profile == PROFILE_USUAL && worker_is_short(w, t, now_ms)) /* not found out by every task anew */
+            task_turn_lean(t);
         task_lease(&f->ledger, t, w->id, now_ms, f->fleet.lease_ms);
         patience_begin(t, w);
         worker_start(w, t->id);

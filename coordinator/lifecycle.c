@@ -378,6 +378,12 @@ static void note_ranges_at_once(struct ledger *l, const struct task *started)
     }
 }
 
+void task_turn_lean(struct task *t)
+{
+    assert(t->state == TASK_READY && t->profile == PROFILE_USUAL);
+    t->profile = PROFILE_LEAN;
+}
+
 void task_lease(struct ledger *l, struct task *t, struct worker_id worker, int64_t now_ms, int64_t lease_ms)
 {
     assert(t->state == TASK_READY);

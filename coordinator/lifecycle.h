@@ -31,6 +31,8 @@ void task_redo(struct ledger *l, struct task *t);
 
 /* ---- tasks ---- */
 
+/* The next attempt is lean: it would run out of device memory otherwise. */
+void task_turn_lean(struct task *t);
 /* READY -> RUNNING with the next attempt number. */
 void task_lease(struct ledger *l, struct task *t, struct worker_id worker, int64_t now_ms, int64_t lease_ms);
 /* The worker named this attempt: the lease runs anew. False when it is not the current one. */

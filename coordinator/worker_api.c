@@ -237,6 +237,8 @@ static void fail_task(struct farm *f, struct worker *w, struct task *t, enum fai
         note_failure(w, t->video->campaign, now_ms);
     else if (failure == FAILURE_MEMORY) /* too small for it, which is no fault */
         w->failures++;
+    if (failure == FAILURE_MEMORY && t->profile == PROFILE_USUAL)
+        worker_ran_short(w, t, now_ms);
     task_failed(&f->ledger, t, &failed, f->wall_ms);
 }
 

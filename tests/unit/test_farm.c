@@ -604,6 +604,30 @@ static void out_of_memory_comes_back_lean(void **state)
     assert_int_equal(explained(s, l.task)->reason, SHOTLINE__TASK_REASON__REASON_NO_MEMORY);
 }
 
+/* Not every task finds out anew that a worker's memory is too small for its kind: the next ones begin lean there. */
+static void the_next_task_of_its_kind_begins_lean(void **state)
+{
+    struct sim *s = *state;
+    struct sim_lease l, next;
+
+    assert_true(sim_submit(s, 1, PROMPT, NULL, 3000, NULL));
+    sim_hello(s, "w0", 1, &sim_proof);
+    sim_ready(s, "w0");
+    assert_true(sim_lease(s, &l));
+    assert_int_equal(ledger_task(&s->farm.ledger, (struct task_id){ l.task })->kind, TASK_TEXT);
+    sim_failed(s, "w0", l.task, l.attempt, SHOTLINE__FAILURE_CLASS__FAILURE_MEMORY);
+    for (uint64_t task = l.task; task == l.task;) {
+        sim_ready(s, "w0");
+        assert_true(sim_lease(s, &next));
+        task = next.task;
+        sim_done(s, "w0", next.task, next.attempt, true, 0);
+    }
+    const struct task *t = ledger_task(&s->farm.ledger, (struct task_id){ next.task });
+    assert_int_equal(t->kind, TASK_TEXT);
+    assert_int_equal(t->attempt.v, 1);
+    assert_int_equal(t->profile, PROFILE_LEAN);
+}
+
 /* A device that computes other bytes is refused, and told why. */
 static void a_wrong_kernel_proof_is_refused(void **state)
 {
@@ -781,6 +805,7 @@ int main(void)
         T(a_worker_is_drained_by_name),
         T(failures_fail_the_video_with_their_reason),
         T(out_of_memory_comes_back_lean),
+        T(the_next_task_of_its_kind_begins_lean),
         T(a_wrong_kernel_proof_is_refused),
         T(a_cancelled_campaign_stops_its_workers),
         T(a_blob_that_is_gone_is_made_again),

@@ -271,6 +271,36 @@ static void failed_tasks_go_elsewhere_or_nowhere(void **state)
     ledger_free(&l);
 }
 
+/* What a task taught of a worker's memory holds for those of its kind that are no smaller, until its process or half an
+ * hour ends. */
+static void a_worker_short_of_memory_is_remembered(void **state)
+{
+    (void)state;
+    struct fleet f = { .heartbeat_ms = HEARTBEAT_MS, .lease_ms = LEASE_MS };
+    struct worker *w = join(&f, "a", 1, 0);
+    struct task small = { .kind = TASK_DENOISE, .denoise = { .width = 64, .height = 64, .window_count = 5 } };
+    struct task same = small, large = small, other = { .kind = TASK_DECODE, .decode = { .width = 640, .height = 640 } };
+    bool restarted;
+
+    same.denoise.window_count = large.denoise.window_count = 9;
+    large.denoise.width = 128;
+    assert_false(worker_is_short(w, &large, 0));
+    worker_ran_short(w, &large, 0);
+    worker_ran_short(w, &same, 1000);
+    worker_ran_short(w, &large, 2000); /* the smallest counts */
+    assert_true(worker_is_short(w, &same, 2000));
+    assert_false(worker_is_short(w, &small, 2000));
+    assert_false(worker_is_short(w, &other, 2000));
+    assert_true(worker_is_short(w, &large, 2000 + WORKER_SHORT_MS - 1));
+    assert_false(worker_is_short(w, &large, 2000 + WORKER_SHORT_MS));
+    worker_gone(w);
+    fleet_hello(&f, &(struct worker_hello){ .name = "a", .boot_id = (uint8_t[16]){ 2 }, .device = "d" }, 3000,
+                &restarted);
+    assert_true(restarted);
+    assert_false(worker_is_short(w, &large, 3000));
+    fleet_free(&f);
+}
+
 /* What an attempt of this profile needs. */
 static int64_t need_bytes(const struct task *t, int64_t need)
 {
@@ -393,6 +423,7 @@ int main(void)
         cmocka_unit_test(work_goes_where_its_blobs_are),
         cmocka_unit_test(campaigns_share_fairly),
         cmocka_unit_test(failed_tasks_go_elsewhere_or_nowhere),
+        cmocka_unit_test(a_worker_short_of_memory_is_remembered),
         cmocka_unit_test(out_of_memory_never_goes_around_in_a_circle),
         cmocka_unit_test(the_eta_is_measured),
         cmocka_unit_test(progress_tells_when_a_worker_is_free),
