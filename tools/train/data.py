@@ -38,7 +38,7 @@ def create(work, name, count, frames):
     open_(f"{work}/{name}_cover.npy", "w+", np.uint8, (count, latents, world.HEIGHT // 8, world.WIDTH // 8))
 
 
-def fill(work, name, frames, render, rank, ranks):
+def fill(work, name, render, rank, ranks):
     pixels = np.load(f"{work}/{name}.npy", mmap_mode="r+")
     covers = np.load(f"{work}/{name}_cover.npy", mmap_mode="r+")
     for i in range(rank, len(pixels), ranks):
@@ -47,9 +47,9 @@ def fill(work, name, frames, render, rank, ranks):
 
 
 def worker(rank, ranks, work):
-    fill(work, "references", 1, lambda i: world.render_reference(LOOKS[i]), rank, ranks)
-    fill(work, "images", 1, lambda i: world.render(world.spec_numbered(SEED["images"], i), 1), rank, ranks)
-    fill(work, "clips", FRAMES, lambda i: world.render(world.spec_numbered(SEED["clips"], i), FRAMES), rank, ranks)
+    fill(work, "references", lambda i: world.render_reference(LOOKS[i]), rank, ranks)
+    fill(work, "images", lambda i: world.render(world.spec_numbered(SEED["images"], i), 1), rank, ranks)
+    fill(work, "clips", lambda i: world.render(world.spec_numbered(SEED["clips"], i), FRAMES), rank, ranks)
 
 
 def main():

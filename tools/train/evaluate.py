@@ -11,7 +11,6 @@ TO gets report.md, report.json and sheet.png.
 """
 import argparse
 import json
-import os
 import shutil
 import sys
 import numpy as np
@@ -144,7 +143,7 @@ def set_words(farm, judge, real, table, specs):
     return cells, misses
 
 
-def three_shots(spec, known, rng):
+def three_shots(spec, rng):
     """Two more shots of the figure of the first, elsewhere."""
     shots, i = [spec], int(rng.randint(1 << 20))
     while len(shots) < 3:
@@ -163,7 +162,7 @@ def set_references(farm, judge, palette, real, table, known, videos):
     specs = monsters(held_out(SEED + 1, 4 * videos, known))[:videos // 2]
     matched, counted, pairs, rows = [], [], [], []
     for i, spec in enumerate(specs):
-        shots, both = three_shots(spec, known, rng), []
+        shots, both = three_shots(spec, rng), []
         seconds = [c for c in world.cast.seconds_of(spec["figure"]["colour"]) if c != spec["figure"]["second"]]
         for k, second in enumerate((spec["figure"]["second"], seconds[rng.randint(len(seconds))])):
             figure = {**spec["figure"], "second": second}
@@ -189,7 +188,7 @@ def set_named(farm, judge, table, known, videos):
     rng = np.random.RandomState(SEED + 1)
     kept, rows = [], []
     for i, spec in enumerate(monsters(held_out(SEED + 2, 4 * videos, known))[:videos]):
-        shots = three_shots(spec, known, rng)
+        shots = three_shots(spec, rng)
         path = farm.render(f"named-{i}", {"v": shoot.plan_of(shots, SHORT)}, seed=SEED + i)["v"]
         looks, row = [], []
         for shot, pixels in zip(shots, farm.shots(path, 3)):

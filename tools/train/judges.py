@@ -164,7 +164,7 @@ def load(work, epochs=5):
 @torch.no_grad()
 def read(judge, pixels):
     """A clip uint8 [n >= 16, H, W, 3] to what it shows: a dict from label to value, and the figure's map [n, H/8, W/8]."""
-    scores, maps = judge(to_tensor(pixels[AT])[None])
+    scores, _ = judge(to_tensor(pixels[AT])[None])
     every = []
     for i in range(0, len(pixels), 5):          # the map alone, of all frames
         part = to_tensor(pixels[i:i + 5])

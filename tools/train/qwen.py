@@ -150,6 +150,3 @@ class Qwen(nn.Module):
         for layer in self.model.layers:
             x = layer(x, rope, where if layer is self.model.layers[-1] else None)
         return self.model.norm(x)
-
-    def logits(self, states):
-        return F.linear(states, self.model.embed_tokens.weight).float()

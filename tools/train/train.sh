@@ -14,4 +14,4 @@ PYTHON=${PYTHON:-/usr/bin/python3}
 "$PYTHON" train_planner.py --work "$WORK" --minutes "${PLANNER_MINUTES:-15}"
 "$PYTHON" export.py --work "$WORK"
 "$PYTHON" draw.py --out "$WORK/contact.png" --references
-# With the built programs: "$PYTHON" evaluate.py --pack ../../packs/tiny --shotline ../../build/client/shotline --work "$WORK"
+# With the built programs: "$PYTHON" evaluate.py --pack ../../packs/tiny --shotline ../../build/release/client/shotline --work "$WORK"

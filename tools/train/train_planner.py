@@ -110,34 +110,6 @@ def loss_of(model, group, device):
     return F.cross_entropy(scores, target), float((scores.argmax(1) == target).float().mean())
 
 
-@torch.no_grad()
-def plan_write(model, bpe, g, user, given, total_ms):
-    """Greedy decoding along the grammar; the text of the plan."""
-    device = next(model.parameters()).device
-    ids, text, waiting, walker, answer = bpe.encode(chat(user)), "", "", grammar.walk(g, given, total_ms), None
-    while True:
-        try:
-            kind, value = walker.send(answer)
-        except StopIteration:
-            return text
-        answer = None
-        if kind == "literal":
-            text, waiting = text + value, waiting + value
-            continue
-        ids, waiting = ids + bpe.encode(waiting), ""
-        encoded, taken = [bpe.encode(o) for o in value], []
-        while True:
-            fitting = [o for o in encoded if o[:len(taken)] == taken]
-            following = sorted({o[len(taken)] for o in fitting if len(o) > len(taken)})
-            if len(fitting) == 1:
-                break
-            scores = model.logits(model.hidden(torch.tensor([ids + taken], device=device))[0, -1])
-            taken.append(max(following, key=lambda i: float(scores[i])))
-        answer = encoded.index(fitting[0])
-        text += value[answer]
-        ids += fitting[0]
-
-
 def begin_from(folder, bpe, model):
     """Takes over the weights of an exported planner; a token that it has not begins as the mean of the pieces that it reads."""
     state, old = {k: torch.tensor(v.astype(np.float32)) for k, v in tensors_read(f"{folder}/model.safetensors").items()}, Bpe.read(f"{folder}/tokenizer.json")
