@@ -1,7 +1,6 @@
 /* command - what the commands have in common: reading their arguments, finding the farm, asking it. */
 #include "client/commands.h"
 #include "client/farms.h"
-#include "common/base/file.h"
 #include "common/base/str.h"
 #include "common/wire/endpoint.h"
 
@@ -9,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 int command_fail(const struct error *err)
 {
@@ -28,17 +29,35 @@ int command_run(const struct arg_command *c, int argc, char **argv, command_body
     return parsed == ARGS_OK && body(options, operands, count, &err) ? 0 : command_fail(&err);
 }
 
+/* Whether the folder of an address is there. In /tmp anybody may have made it first, and would be told everything. */
+static bool look_for(const char *address, bool *there, struct error *err)
+{
+    const char *folder = address + strlen("ipc://");
+    struct stat st;
+
+    *there = lstat(folder, &st) == 0;
+    if (*there && (!S_ISDIR(st.st_mode) || st.st_uid != geteuid()))
+        return error_set(err, ERROR_INPUT,
+                         "%s: expected a folder of this user; if the farm behind it is meant: --farm %s", folder,
+                         address);
+    return true;
+}
+
 /* Which farm is meant where nobody says: a render that runs now, or where a coordinator of this user listens by
  * default; else the one that was joined. */
 static bool choose_farm(char *address, size_t room, struct credential *c, bool *joined, struct error *err)
 {
+    bool there;
+
     *joined = false;
-    if (!local_farm_address_of(NULL, address, room, err))
+    if (!local_farm_address_of(NULL, address, room, err) || !look_for(address, &there, err))
         return false;
-    if (file_is_dir(address + strlen("ipc://")))
+    if (there)
         return true;
     endpoint_default_address(address, room);
-    if (file_is_dir(address + strlen("ipc://")))
+    if (!look_for(address, &there, err))
+        return false;
+    if (there)
         return true;
     if (!farms_find(NULL, NULL, c, joined, err))
         return false;

@@ -35,7 +35,8 @@ bool text_is_plain(const char *text)
     for (const uint8_t *p = (const uint8_t *)text; *p;) {
         size_t size = sequence(p);
 
-        if (!size || (size == 1 && (*p < ' ' || *p == 0x7f)))
+        /* The second row of control characters begins a sequence for some terminals, as escape does. */
+        if (!size || (size == 1 && (*p < ' ' || *p == 0x7f)) || (size == 2 && p[0] == 0xc2 && p[1] < 0xa0))
             return false;
         p += size;
     }

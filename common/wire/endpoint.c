@@ -97,6 +97,22 @@ static bool check_keys(const char *verb, const char *address, bool keys, struct 
     return true;
 }
 
+/* Whoever may write to the folder of a socket can put another one in its place: it must be ours or root's, and where
+ * everybody may write (/tmp), each only to what is their own. */
+static bool check_folder(const char *path, struct error *err)
+{
+    struct stat st;
+
+    if (stat(path, &st) != 0)
+        return error_set(err, ERROR_IO, "%s: %s", path, strerror(errno));
+    if (st.st_uid != geteuid() && st.st_uid != 0)
+        return error_set(err, ERROR_INPUT, "%s: the folder belongs to another user, who could answer in our place",
+                         path);
+    if ((st.st_mode & S_IWOTH) && !(st.st_mode & S_ISVTX))
+        return error_set(err, ERROR_INPUT, "%s: everybody may write to the folder, and answer in our place", path);
+    return true;
+}
+
 /* Whether the address has a form that can be bound; makes the folder of an ipc socket, for this user alone. */
 static bool prepare_bind(const char *address, struct error *err)
 {
@@ -113,7 +129,7 @@ static bool prepare_bind(const char *address, struct error *err)
 
         *slash = '\0';
         if (slash != folder)
-            ok = file_make_dirs(folder, 0700, err);
+            ok = file_make_dirs(folder, 0700, err) && check_folder(folder, err);
         free(folder);
         return ok || error_wrap(err, "bind %s", address);
     }

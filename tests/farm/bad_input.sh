@@ -49,6 +49,11 @@ SHOTLINE_FARM=ipc://$work/nobody refused 1 "unreachable coordinator" "$shotline"
 refused 2 "ipc:///" "$shotline" status --farm "nonsense"
 refused 2 "--pack: a farm plans with its own" "$shotline" plan --prompt x --farm "ipc://$work/nobody" --pack "$work/pack"
 
+# Where nobody says which farm: a folder in which somebody else could answer is not asked.
+mkdir "$work/run" && ln -s "$work" "$work/run/shotline"
+XDG_RUNTIME_DIR=$work/run refused 1 "expected a folder of this user" "$shotline" status
+rm -r "$work/run"
+
 # Packs.
 spoil() {
     pack=$work/spoiled

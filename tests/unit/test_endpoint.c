@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -148,6 +149,31 @@ static void messages_go_both_ways_over_ipc(void **state)
     assert_true(file_remove_tree(folder, NULL));
 }
 
+/* A folder in which others could put a socket in the place of ours. */
+static void a_folder_of_others_is_no_place_for_a_socket(void **state)
+{
+    char folder[] = "/tmp/shotline-wire-XXXXXX", address[64];
+    struct error err = { 0 };
+
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    snprintf(address, sizeof address, "ipc://%s/workers", folder);
+    assert_int_equal(chmod(folder, 0777), 0);
+    assert_null(endpoint_bind(address, NULL, &err));
+    assert_non_null(strstr(err.text, "everybody may write"));
+    assert_int_equal(chmod(folder, 01777), 0); /* as /tmp */
+    struct endpoint *e = endpoint_bind(address, NULL, &err);
+    if (!e)
+        fail_msg("%s", err.text);
+    endpoint_close(&e);
+    if (geteuid() == 0) {
+        assert_int_equal(chown(folder, 65534, 65534), 0);
+        assert_null(endpoint_bind(address, NULL, &err));
+        assert_non_null(strstr(err.text, "belongs to another user"));
+    }
+    assert_true(file_remove_tree(folder, NULL));
+}
+
 static void an_address_is_taken_once(void **state)
 {
     struct error err = { 0 };
@@ -214,6 +240,7 @@ int main(void)
         cmocka_unit_test(a_path_too_long_for_a_socket_is_misuse),
         cmocka_unit_test(tcp_needs_keys_and_the_others_have_none),
         cmocka_unit_test(messages_go_both_ways_over_ipc),
+        cmocka_unit_test(a_folder_of_others_is_no_place_for_a_socket),
         cmocka_unit_test(an_address_is_taken_once),
         cmocka_unit_test(a_message_over_the_limit_arrives_as_a_fault_without_bytes),
     };

@@ -257,6 +257,7 @@ static void words_from_outside_stay_on_their_line(void **state)
     assert_false(text_is_plain("\xed\xa0\x80"));     /* a surrogate */
     assert_false(text_is_plain("\xf4\x90\x80\x80")); /* beyond Unicode */
     assert_false(text_is_plain("cut \xe2\x82"));
+    assert_false(text_is_plain("\xc2\x9b")); /* a terminal's control sequence */
     assert_false(text_is_plain("line\nline"));
 }
 
