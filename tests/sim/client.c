@@ -17,6 +17,8 @@
 #define TASKS_PER_VIDEO 14 /* about */
 #define ASK_AGAIN_MS    3000
 #define LOOK_MS         20000
+#define SEQUENCES       100000 /* the rest of a sequence names the order */
+#define NOBODY          99999
 
 struct order {
     uint8_t token[16];
@@ -90,12 +92,13 @@ static void make_campaign(struct world *w, struct order *o, uint32_t number, uin
 
 /* ---- asking ---- */
 
-static void speak(struct world *w, uint32_t order, Shotline__ToFarm *m)
+/* asks: who the answer is for */
+static void speak(struct world *w, uint32_t order, uint32_t asks, Shotline__ToFarm *m)
 {
     struct str packed = { 0 };
 
     m->version = WIRE_VERSION;
-    m->sequence = ++w->clients->sequence * 100000 + order;
+    m->sequence = ++w->clients->sequence * SEQUENCES + asks;
     codec_pack(&m->base, &packed);
     network_from_client(w, order % CLIENTS, packed.data, packed.size);
     str_free(&packed);
@@ -111,8 +114,37 @@ static void submit(struct world *w, uint32_t order)
 
     s.campaign = codec_unpack(&shotline__campaign__descriptor, o->packed.data, o->packed.size, &arena, &err);
     m.submit = &s;
-    speak(w, order, &m);
+    speak(w, order, order, &m);
     arena_free(&arena);
+}
+
+/* Somebody looks around; whatever the answer is, the farm goes on. */
+static void look(struct world *w, uint32_t order)
+{
+    Shotline__ToFarm m = SHOTLINE__TO_FARM__INIT;
+    Shotline__StatusRequest status = SHOTLINE__STATUS_REQUEST__INIT;
+    Shotline__WorkersRequest workers = SHOTLINE__WORKERS_REQUEST__INIT;
+    Shotline__ExplainRequest explain = SHOTLINE__EXPLAIN_REQUEST__INIT;
+
+    explain.has_task = 1;
+    explain.task = (uint64_t)dice_between(&w->luck, 1, (int64_t)w->coordinator.farm.ledger.last_task + 2);
+    switch (dice_between(&w->luck, 0, 3)) {
+    case 0:
+        m.status = &status;
+        break;
+    case 1:
+        m.workers = &workers;
+        break;
+    case 2:
+        explain.has_task = 0;
+        explain.has_campaign = 1;
+        explain.campaign = w->clients->orders[order].id;
+        m.explain = &explain;
+        break;
+    default:
+        m.explain = &explain;
+    }
+    speak(w, order, NOBODY, &m);
 }
 
 static void ask(struct world *w, uint32_t who, uint64_t token, void *data)
@@ -136,14 +168,16 @@ static void ask(struct world *w, uint32_t who, uint64_t token, void *data)
         oracle_cancelled(w, o->token);
         cancel.campaign = o->id;
         m.cancel = &cancel;
-        speak(w, who, &m);
+        speak(w, who, who, &m);
     } else {
+        if (o->asked % 4 == 1)
+            look(w, who);
         if (o->asked % 8 == 0)
             submit(w, who); /* it has been accepted: the same id must come back */
         status.has_campaign = 1;
         status.campaign = o->id;
         m.status = &status;
-        speak(w, who, &m);
+        speak(w, who, who, &m);
     }
     world_at(w, w->now_ms + (o->id ? LOOK_MS : ASK_AGAIN_MS), ask, who, 0, NULL);
 }
@@ -164,7 +198,7 @@ static void take_refusal(struct world *w, uint32_t client, struct order *o, cons
 
 static void take_answer(struct world *w, const Shotline__FromFarm *m)
 {
-    uint32_t number = (uint32_t)(m->sequence % 100000);
+    uint32_t number = (uint32_t)(m->sequence % SEQUENCES);
 
     if (number >= w->clients->count)
         return;

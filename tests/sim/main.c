@@ -63,7 +63,7 @@ static enum args_result read_options(struct options *o, int argc, char **argv, s
           .to = &o->plant,
           .value = "BUG",
           .help = "puts a bug in, which must be found: no-fence, early-reply, no-sync, lost-record, forgotten, token, "
-                  "same-attempt, lenient, takes, revoked, key-lost, replay or state" },
+                  "same-attempt, lenient, takes, revoked, key-lost, replay, state or circle" },
         { .letter = 'v', .name = "verbose", .kind = ARG_FLAG, .to = &o->verbose, .help = "log all that the farm says" },
         { .letter = 'q', .name = "quiet", .kind = ARG_FLAG, .to = &o->quiet, .help = "print the totals only" },
     };

@@ -31,7 +31,8 @@
 struct leased {
     uint32_t attempt, worker;
     uint64_t campaign;
-    uint32_t history[HISTORY]; /* worker + 1 of attempt % HISTORY */
+    int64_t too_small_bytes[2]; /* the largest device whose memory was not enough, by profile; as the store has it */
+    uint32_t history[HISTORY];  /* worker + 1 of attempt % HISTORY */
 };
 
 /* The result of a key. */
@@ -39,6 +40,13 @@ struct commit {
     struct digest key;
     uint64_t task;
     bool done, lost; /* lost: stored outputs were taken away, so it may be made again */
+};
+
+/* A task that failed for want of memory. */
+struct too_small {
+    uint64_t task;
+    enum profile profile;
+    int64_t device_bytes;
 };
 
 /* A state that the farm took of a running task. */
@@ -83,6 +91,8 @@ struct oracle {
     size_t commit_count, commit_room;
     struct commit *pending[512]; /* of this turn */
     size_t pending_count;
+    struct too_small too_small[512]; /* of this turn */
+    size_t too_small_count;
     const void *reading; /* the message that the farm works on */
     size_t reading_size;
     uint32_t reading_worker;
@@ -387,6 +397,11 @@ static void lease_sent(struct world *w, uint32_t worker, const Shotline__Lease *
                     lease->attempt, l->worker, worker);
     check_state(w, lease, lease->attempt > l->attempt);
     const struct task *t = ledger_task(&w->coordinator.farm.ledger, (struct task_id){ lease->task });
+    const int64_t device_bytes = worker_device_bytes(w, worker);
+    if (lease->attempt > l->attempt &&
+        device_bytes <= l->too_small_bytes[lease->spec->profile == SHOTLINE__PROFILE__PROFILE_LEAN])
+        world_break(w, "task %" PRIu64 ": leased to a device of %" PRId64 " MiB, where it had too little memory before",
+                    lease->task, device_bytes >> 20);
     l->attempt = lease->attempt;
     l->worker = worker;
     l->campaign = t ? t->video->campaign->id.v : 0;
@@ -545,6 +560,30 @@ bool __wrap_store_put_result(struct store *s, const struct digest *key, const st
     return __real_store_put_result(s, key, outputs, count, err);
 }
 
+/* ---- want of memory ---- */
+
+void oracle_too_small(struct world *w, const struct task *t, int64_t device_bytes)
+{
+    struct oracle *o = w->oracle;
+
+    if (o->too_small_count == sizeof o->too_small / sizeof *o->too_small)
+        world_break(w, "more than %zu failures in one turn", o->too_small_count);
+    else
+        o->too_small[o->too_small_count++] = (struct too_small){ t->id.v, t->profile, device_bytes };
+}
+
+static void save_too_small(struct oracle *o, bool durable)
+{
+    for (size_t i = 0; durable && i < o->too_small_count; i++) {
+        const struct too_small *s = &o->too_small[i];
+        int64_t *most = &o->leased[s->task].too_small_bytes[s->profile == PROFILE_LEAN];
+
+        if (s->device_bytes > *most)
+            *most = s->device_bytes;
+    }
+    o->too_small_count = 0;
+}
+
 /* ---- saved states ---- */
 
 void oracle_checkpoint(struct world *w, const struct task *t)
@@ -603,6 +642,7 @@ void oracle_saved(struct world *w, bool durable)
     struct oracle *o = w->oracle;
 
     log_debug("sim.saved", "durable=%d results=%zu", durable, o->pending_count);
+    save_too_small(o, durable);
     if (!durable) /* whether they are there is seen when the farm is back */
         return;
     for (; o->kept_durable < o->kept_count; o->kept_durable++)

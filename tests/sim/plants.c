@@ -142,3 +142,17 @@ bool __wrap_task_checkpoint(struct ledger *l, struct task *t, struct worker_id w
         oracle_checkpoint(world, t);
     return taken;
 }
+
+void __real_task_failed(struct ledger *l, struct task *t, const struct task_failure *f, int64_t wall_ms);
+void __wrap_task_failed(struct ledger *l, struct task *t, const struct task_failure *f, int64_t wall_ms);
+void __wrap_task_failed(struct ledger *l, struct task *t, const struct task_failure *f, int64_t wall_ms)
+{
+    if (f->failure == FAILURE_MEMORY)
+        oracle_too_small(world, t, f->device_bytes);
+    __real_task_failed(l, t, f, wall_ms);
+    if (f->failure == FAILURE_MEMORY && strikes(PLANT_CIRCLE, 2)) {
+        t->profile = PROFILE_USUAL;
+        t->too_small_bytes = 0;
+        t->failed_count = 0;
+    }
+}

@@ -19,8 +19,8 @@ struct job {
     uint32_t attempt;
     struct digest key;
     enum task_kind kind;
-    enum task_role role; /* ROLE_ANCHOR, or any other */
-    int64_t began_ms, busy_ms;
+    enum task_role role;                     /* ROLE_ANCHOR, or any other */
+    int64_t began_ms, busy_ms, hangs_ms;     /* the latter: half-way, while its worker goes on talking */
     uint32_t step_from, step_to, step_saved; /* of a denoising */
     int64_t save_every_ms;                   /* 0: never */
     bool no_state, wrong_state;              /* what it should have gone on from was gone, or is of another step */
@@ -123,7 +123,10 @@ static bool awake(struct world *w, uint32_t who, uint64_t token, event_handler *
 static uint32_t step_now(const struct machine *m)
 {
     const struct job *j = &m->job;
-    const int64_t done_ms = m->w->now_ms - j->began_ms, steps = j->step_to - j->step_from;
+    const int64_t past_ms = m->w->now_ms - j->began_ms, half_ms = j->busy_ms / 2, steps = j->step_to - j->step_from;
+    const int64_t done_ms = past_ms < half_ms                 ? past_ms
+                            : past_ms < half_ms + j->hangs_ms ? half_ms
+                                                              : past_ms - j->hangs_ms;
 
     return j->step_from + (uint32_t)(done_ms >= j->busy_ms ? steps : done_ms * steps / j->busy_ms);
 }
@@ -325,9 +328,11 @@ static void hook_start(void *context, const Shotline__Lease *lease)
     codec_digest(&m->job.key, &spec->key);
     m->job.busy_ms = usual_ms[m->job.kind] * m->slowness * dice_between(&m->w->luck, 60, 140) / 10000;
     m->job.save_every_ms = lease->checkpoint_ms;
+    if (fault_strikes(m->w, FAULT_HANG, 2000))
+        m->job.hangs_ms = dice_between(&m->w->luck, 30000, 500000);
     const bool spoilt = spec->denoise && !take_state(m, spec->denoise);
     result_of(&m->job, spoilt, r);
-    world_at(m->w, m->w->now_ms + m->job.busy_ms, finish, m->index, m->life, r);
+    world_at(m->w, m->w->now_ms + m->job.busy_ms + m->job.hangs_ms, finish, m->index, m->life, r);
     if (spec->denoise && m->job.save_every_ms) {
         struct job *copy = xmalloc(sizeof *copy);
 
@@ -587,6 +592,11 @@ bool worker_connected(const struct world *w, uint32_t worker, uint32_t connectio
 uint32_t worker_connection(const struct world *w, uint32_t worker)
 {
     return w->workers->list[worker].connection;
+}
+
+int64_t worker_device_bytes(const struct world *w, uint32_t worker)
+{
+    return w->workers->list[worker].device_bytes;
 }
 
 uint32_t worker_boots(const struct world *w, uint32_t worker)

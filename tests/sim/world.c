@@ -25,6 +25,7 @@ const char *const fault_names[FAULT_COUNT] = {
     [FAULT_WORKER_KILL] = "workers killed",
     [FAULT_WORKER_WIPE] = "workers killed with their disk",
     [FAULT_STALL] = "workers stalled",
+    [FAULT_HANG] = "tasks that stood still",
     [FAULT_CLOCK] = "clocks jumped",
     [FAULT_TASK] = "attempts failed",
     [FAULT_LOST_OUTPUT] = "outputs lost on the worker",
@@ -53,6 +54,7 @@ const char *const plant_names[PLANT_COUNT] = {
     [PLANT_KEY_LOST] = "key-lost",
     [PLANT_REPLAY] = "replay",
     [PLANT_STATE] = "state",
+    [PLANT_CIRCLE] = "circle",
 };
 
 struct world *world;

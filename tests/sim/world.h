@@ -49,6 +49,7 @@ enum fault {
     FAULT_WORKER_KILL, /* the process dies; its outbox stays */
     FAULT_WORKER_WIPE, /* and takes its disk with it */
     FAULT_STALL,       /* a worker stands still for longer than its lease, then goes on */
+    FAULT_HANG,        /* a task stands still for minutes, and its worker goes on talking */
     FAULT_CLOCK,       /* a clock jumps */
     FAULT_TASK,        /* an attempt fails: the worker's disk, driver or memory */
     FAULT_LOST_OUTPUT, /* a worker lost the bytes of a result that it still has to send */
@@ -80,6 +81,7 @@ enum plant {
     PLANT_KEY_LOST,     /* a restart forgets some revocations */
     PLANT_REPLAY,       /* an invite can be used twice */
     PLANT_STATE,        /* a task is given another one's saved state */
+    PLANT_CIRCLE,       /* it is forgotten for want of how much memory a task failed */
     PLANT_COUNT
 };
 extern const char *const plant_names[PLANT_COUNT];
@@ -237,6 +239,7 @@ void workers_close(struct world *w);
 void worker_receive(struct world *w, uint32_t worker, uint32_t connection, const void *data, size_t size);
 bool worker_connected(const struct world *w, uint32_t worker, uint32_t connection);
 uint32_t worker_connection(const struct world *w, uint32_t worker);
+int64_t worker_device_bytes(const struct world *w, uint32_t worker);
 uint32_t worker_boots(const struct world *w, uint32_t worker);
 void worker_rekeyed(struct world *w, uint32_t worker); /* it starts anew with another key */
 void workers_reconnect(struct world *w);               /* the coordinator is back: every connection is a new one */
@@ -272,7 +275,8 @@ void oracle_sent(struct world *w, bool client, uint32_t peer, uint32_t connectio
                  const void *data, size_t size);
 /* By the farm, just now. */
 void oracle_read(struct world *w, uint32_t worker, const struct curve_key *key, const void *data, size_t size);
-void oracle_checkpoint(struct world *w, const struct task *t);                    /* taken in this turn */
+void oracle_checkpoint(struct world *w, const struct task *t);                      /* taken in this turn */
+void oracle_too_small(struct world *w, const struct task *t, int64_t device_bytes); /* the farm was told */
 void oracle_saved(struct world *w, bool durable);                                 /* what was committed in this turn */
 void oracle_joined(struct world *w, const struct curve_key *key, enum role role); /* the farm says so */
 void oracle_revoking(struct world *w, const struct curve_key *key);               /* the farm is asked to */
