@@ -37,7 +37,7 @@
 
 #define HEARTBEAT_MS 2000
 #define BLOBS        64  /* outputs are chosen among so many */
-#define VIDEOS       250  /* of a campaign */
+#define VIDEOS       250 /* of a campaign */
 #define MARKS        10
 
 struct options {
@@ -176,9 +176,9 @@ struct crowd {
 static void blob_number(int i, char *text, size_t room)
 {
     snprintf(text, room,
-             "{\"format\":1,\"frames\":0,\"columns\":%d,\"fps\":8,\"unusable\":0,\"borders\":[],\"dark\":[],"
-             "\"bright\":[],\"sharpness\":[],\"change\":[],\"tint\":[],\"residual\":[],\"move\":[],"
-             "\"camera\":[],\"figures\":[]}",
+             "{\"format\":2,\"frames\":0,\"columns\":%d,\"fps\":8,\"unusable\":0,\"borders\":[],\"dark\":[],"
+             "\"bright\":[],\"sharpness\":[],\"change\":[],\"tint\":[],\"residual\":[],\"colours\":[],"
+             "\"lasting\":[],\"move\":[],\"camera\":[],\"figures\":[]}",
              i + 1);
 }
 

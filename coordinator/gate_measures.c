@@ -109,17 +109,46 @@ static void measure_freeze(struct scene *c)
     }
 }
 
-/* Where a frozen or blurred picture gives way to the next one, nobody has cut. */
-static void measure_cuts(struct scene *c)
+#define LASTING 5 /* frames over which scores tell a lasting change */
+
+/* Where a frozen picture gives way to the next one, nobody has cut. */
+static bool may_cut(const struct scene *c, int f)
+{
+    return !c->frames[f].dull && !c->frames[f - 1].dull && !c->frames[f - 1].frozen;
+}
+
+/* Nor where a blurred one does: it matches nothing, but has the same colours. */
+static bool is_sharp(const struct scene *c, int f)
+{
+    return !c->frames[f].soft && !c->frames[f - 1].soft;
+}
+
+/* What a frame changes beyond what the frames on both sides of it do: motion goes on, a cut is over at once. And as
+ * much as stays changed: a flash goes back. */
+static double colours_cut(const struct scene *c, int f)
 {
     const struct gate_scores *s = c->s;
-    for (int f = 1; f < s->frames; f++) {
-        struct frame_state *now = &c->frames[f];
-        const struct frame_state *before = now - 1;
-        if (now->dull || before->dull || now->soft || before->soft || before->frozen)
+    double around = 0, stays = 1;
+    if (f > 1 && may_cut(c, f - 1))
+        around = s->colours[f - 1];
+    if (f + 1 < s->frames && may_cut(c, f + 1))
+        around = fmax(around, s->colours[f + 1]);
+    for (int k = f; k < f + LASTING && k < s->frames; k++)
+        if (k >= LASTING && !c->frames[k].dull && !c->frames[k - LASTING].dull)
+            stays = fmin(stays, s->lasting[k]);
+    return fmin(s->colours[f] - around, stays);
+}
+
+static void measure_cuts(struct scene *c)
+{
+    for (int f = 1; f < c->s->frames; f++) {
+        if (!may_cut(c, f))
             continue;
-        keep_most(&c->m[CHECK_CUT_RESIDUAL], s->residual[f]);
-        now->joined = s->residual[f] <= c->l->limit[CHECK_CUT_RESIDUAL];
+        const double residual = is_sharp(c, f) ? c->s->residual[f] : 0, colours = colours_cut(c, f);
+        keep_most(&c->m[CHECK_CUT_RESIDUAL], residual);
+        keep_most(&c->m[CHECK_CUT_COLOURS], colours);
+        c->frames[f].joined =
+            is_sharp(c, f) && residual <= c->l->limit[CHECK_CUT_RESIDUAL] && colours <= c->l->limit[CHECK_CUT_COLOURS];
     }
 }
 
@@ -209,7 +238,7 @@ static void measure_jumps(struct scene *c)
             steps[f] = s->move[f][axis];
         }
         keep_most(&c->m[CHECK_JUMP_PICTURE], largest_jump(c, steps, known));
-        for (size_t i = 0; i < s->figure_count; i++) {
+        for (size_t i = 0; i < s->figure_count && !beyond(c, CHECK_IDENTITY_DENSE); i++) {
             const struct gate_figure *g = &s->figures[i];
             const double *at = axis ? g->y : g->x;
             for (int f = 1; f < s->frames; f++) {
@@ -229,10 +258,10 @@ static void measure_identity(struct scene *c)
     for (size_t i = 0; i < c->s->figure_count; i++) {
         size_t count = 0;
         for (int f = 0; f < c->s->frames; f++)
-            if (!c->frames[f].dull)
-                c->list[count++] = c->s->figures[i].share[f];
+            if (!c->frames[f].dull && !c->frames[f].soft)
+                c->list[count++] = c->s->figures[i].dense[f];
         if (count)
-            keep_least(&c->m[CHECK_IDENTITY_SHARE], median(c->list, count));
+            keep_least(&c->m[CHECK_IDENTITY_DENSE], median(c->list, count));
     }
 }
 
@@ -264,11 +293,13 @@ static void measure_over_time(struct scene *c, const struct gate_plan *plan)
         measure_flash(c);
     if (!beyond(c, CHECK_FLICKER_TINT) && !beyond(c, CHECK_FLASH_TINT))
         measure_steps(c);
-    measure_jumps(c);
     measure_identity(c);
+    measure_jumps(c);
     for (int f = 0; f < c->s->frames; f++)
         if (c->frames[f].dull || c->frames[f].soft || c->frames[f].frozen)
             return; /* not even the camera's move can be told */
+    if (beyond(c, CHECK_JUMP_PICTURE) || beyond(c, CHECK_IDENTITY_DENSE))
+        return; /* a jump would be taken for one, and so would a figure that is not known to be one */
     measure_camera(c, plan->camera);
 }
 
@@ -288,7 +319,7 @@ void gates_measure(double measures[GATE_CHECKS], const struct gate_scores *s, co
     measure_blur(&c);
     measure_freeze(&c);
     measure_cuts(&c);
-    if (beyond(&c, CHECK_CUT_RESIDUAL))
+    if (beyond(&c, CHECK_CUT_RESIDUAL) || beyond(&c, CHECK_CUT_COLOURS))
         measures[CHECK_BLUR_DROP] = NAN; /* of two pictures one is the softer */
     else
         measure_over_time(&c, plan);

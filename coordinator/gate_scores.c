@@ -2,7 +2,6 @@
 
 #include "common/base/json.h"
 
-#define FORMAT       1
 #define MOST_BORDERS 1024
 #define MOST_FIGURES 16
 #define LARGEST      1000000000
@@ -70,7 +69,7 @@ static void read_figures(struct reader *r, const json_t *root)
     s->figure_count = rows_of(r, root, "figures", MOST_FIGURES);
     s->figures = arena_array(&s->arena, struct gate_figure, s->figure_count);
     for (size_t i = 0; !r->r.failed && i < s->figure_count; i++) {
-        static const char *const keys[] = { "share", "x", "y", NULL };
+        static const char *const keys[] = { "share", "dense", "x", "y", NULL };
         const json_t *figure = json_array_get(list, i);
         if (!json_is_object(figure)) {
             json_fail(&r->r, "figures", "expected groups");
@@ -79,6 +78,7 @@ static void read_figures(struct reader *r, const json_t *root)
         json_only_keys(&r->r, figure, keys);
         s->figures[i] = (struct gate_figure){
             .share = read_rows(r, figure, "share", (size_t)s->frames, 1, 10000),
+            .dense = read_rows(r, figure, "dense", (size_t)s->frames, 1, 10000),
             .x = read_rows(r, figure, "x", (size_t)s->frames, 1, 100 * r->columns),
             .y = read_rows(r, figure, "y", (size_t)s->frames, 1, 100 * r->columns),
         };
@@ -87,12 +87,12 @@ static void read_figures(struct reader *r, const json_t *root)
 
 static void read_all(struct reader *r, const json_t *root)
 {
-    static const char *const keys[] = { "format", "frames", "columns",   "fps",    "unusable", "borders",
-                                        "dark",   "bright", "sharpness", "change", "tint",     "residual",
-                                        "move",   "camera", "figures",   NULL };
+    static const char *const keys[] = { "format",  "frames",  "columns",   "fps",    "unusable", "borders",
+                                        "dark",    "bright",  "sharpness", "change", "tint",     "residual",
+                                        "colours", "lasting", "move",      "camera", "figures",  NULL };
     struct gate_scores *s = r->s;
     json_only_keys(&r->r, root, keys);
-    json_int(&r->r, root, "format", FORMAT, FORMAT);
+    json_int(&r->r, root, "format", GATE_SCORES_FORMAT, GATE_SCORES_FORMAT);
     s->frames = (int)json_int(&r->r, root, "frames", 0, GATE_MOST_FRAMES);
     s->fps = (int)json_int(&r->r, root, "fps", 1, 240);
     s->unusable = json_int(&r->r, root, "unusable", 0, INT64_MAX);
@@ -106,10 +106,12 @@ static void read_all(struct reader *r, const json_t *root)
     s->sharpness = read_rows(r, root, "sharpness", frames, 1, 100);
     s->change = read_rows(r, root, "change", frames, 1, 1000);
     s->residual = read_rows(r, root, "residual", frames, 1, 1000);
+    s->colours = read_rows(r, root, "colours", frames, 1, 1000);
+    s->lasting = read_rows(r, root, "lasting", frames, 1, 1000);
     s->tint = (double(*)[3])read_rows(r, root, "tint", frames, 3, 100);
     s->move = (double(*)[2])read_rows(r, root, "move", frames, 2, r->columns);
     s->camera_count = rows_of(r, root, "camera", frames);
-    s->camera = (double(*)[3])read_rows(r, root, "camera", s->camera_count, 3, 1000);
+    s->camera = (double(*)[3])read_rows(r, root, "camera", s->camera_count, 3, 10000);
     read_figures(r, root);
 }
 

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define GATE_SCORES_FORMAT  2          /* in the key of every decode: scores of another form are other results */
 #define GATE_SCORES_LARGEST (8u << 20) /* bytes of the text */
 #define GATE_MOST_FRAMES    20000
 
@@ -18,7 +19,8 @@ struct gate_border {
 /* Per frame, of the pixels that have a figure's colours. */
 struct gate_figure {
     double *share; /* of all pixels */
-    double *x, *y; /* their centre, in widths of the picture; meaningless where share is 0 */
+    double *dense; /* of the pixels of the square, 7/20 of the height, that has most of them */
+    double *x, *y; /* their centre, in widths of the picture; negative where there are none */
 };
 
 /* All in natural units: luma and tints 0 to 255, motion in widths of the picture. */
@@ -28,8 +30,9 @@ struct gate_scores {
     struct gate_border *borders;
     size_t border_count;
     double *dark, *bright, *sharpness, *change, *residual; /* per frame */
-    double (*tint)[3], (*move)[2];                         /* per frame */
-    double (*camera)[3];                                   /* right, down, growth: in a second */
+    double *colours, *lasting;     /* per frame: changed since the one before; since five before */
+    double (*tint)[3], (*move)[2]; /* per frame */
+    double (*camera)[3];           /* right, down, growth: in a second */
     size_t camera_count;
     struct gate_figure *figures;
     size_t figure_count;

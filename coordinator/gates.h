@@ -41,18 +41,19 @@ enum gate_check {
     CHECK_GREY_SPREAD,     /* least: luma between the dark and the light parts of the flattest frame */
     CHECK_NOISE_SHARPNESS, /* most: of the sharpest frame, luma */
     CHECK_CUT_RESIDUAL,    /* most: share of a frame's texture that the frame before does not explain */
-    CHECK_FREEZE_SECONDS,  /* most: of frames that repeat */
-    CHECK_BLUR_SHARPNESS,  /* least: of the softest frame, luma */
-    CHECK_BLUR_DROP,       /* least: the softest frame's sharpness beside the shot's median */
-    CHECK_FLICKER_TINT,    /* most: 0 to 255, of which a quarter of the frames goes up and down */
-    CHECK_FLASH_TINT,      /* most: 0 to 255, that a frame is off the level around it */
-    CHECK_STEP_TINT,       /* most: 0 to 255, across a border */
-    CHECK_JUMP_PICTURE,    /* most: share of the width in one frame, at a border */
-    CHECK_JUMP_FIGURE,     /* most: the same, of a figure's centre beyond its own motion */
-    CHECK_IDENTITY_SHARE,  /* least: of the pixels that have a figure's colours */
-    CHECK_PAN,             /* least: share of the width in a second, where a pan is planned */
-    CHECK_ZOOM,            /* least: growth in a second, where a zoom is planned */
-    CHECK_STATIC,          /* most: share of the width in a second, where the camera stands */
+    CHECK_CUT_COLOURS,    /* most: share of the pixels in other colours than a frame before, beyond the frames around */
+    CHECK_FREEZE_SECONDS, /* most: of frames that repeat */
+    CHECK_BLUR_SHARPNESS, /* least: of the softest frame, luma */
+    CHECK_BLUR_DROP,      /* least: the softest frame's sharpness beside the shot's median */
+    CHECK_FLICKER_TINT,   /* most: 0 to 255, of which a quarter of the frames goes up and down */
+    CHECK_FLASH_TINT,     /* most: 0 to 255, that a frame is off the level around it */
+    CHECK_STEP_TINT,      /* most: 0 to 255, across a border */
+    CHECK_JUMP_PICTURE,   /* most: share of the width in one frame, at a border */
+    CHECK_JUMP_FIGURE,    /* most: the same, of a figure's centre beyond its own motion */
+    CHECK_IDENTITY_DENSE, /* least: share of a figure's colours where there are most of them */
+    CHECK_PAN,            /* least: share of the width in a second, where a pan is planned */
+    CHECK_ZOOM,           /* least: growth in a second, where a zoom is planned */
+    CHECK_STATIC,         /* most: share of the width in a second, where the camera stands */
     GATE_CHECKS
 };
 enum gate check_gate(enum gate_check c);

@@ -1,5 +1,7 @@
 #include "coordinator/key.h"
 
+#include "coordinator/gate_scores.h"
+
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -36,8 +38,8 @@ static json_t *decode_params_json(const struct decode_params *p)
 
     for (size_t i = 0; i < p->range_count; i++)
         json_array_append_new(ranges, json_pack("[ii]", p->ranges[i].first, p->ranges[i].count));
-    return json_pack("{so si si si si}", "ranges", ranges, "latent_frames", p->latent_frames, "width", p->width,
-                     "height", p->height, "fps", p->fps);
+    return json_pack("{so si si si si si}", "ranges", ranges, "latent_frames", p->latent_frames, "width", p->width,
+                     "height", p->height, "fps", p->fps, "scores", GATE_SCORES_FORMAT);
 }
 
 static json_t *stitch_params_json(const struct stitch_params *p)

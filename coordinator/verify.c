@@ -2,6 +2,7 @@
 
 #include "common/base/json.h"
 #include "common/base/str.h"
+#include "coordinator/gate_scores.h"
 #include "coordinator/ledger.h"
 #include "coordinator/manifest.h"
 
@@ -71,6 +72,8 @@ static void read_decode(struct json_reader *r, const json_t *o, struct decode_pa
     const json_t *ranges = json_list(r, o, "ranges");
     size_t count = list_count(r, ranges, "ranges");
 
+    json_int(r, o, "scores", GATE_SCORES_FORMAT,
+             GATE_SCORES_FORMAT); /* what is measured another way cannot be compared */
     *p = (struct decode_params){ .latent_frames = read_int(r, o, "latent_frames", MOST_FRAMES),
                                  .width = read_int(r, o, "width", LARGEST_SIDE),
                                  .height = read_int(r, o, "height", LARGEST_SIDE),

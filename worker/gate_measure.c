@@ -1,26 +1,29 @@
 #include "worker/gate_measure.h"
 
 #include "common/base/arena.h"
+#include "worker/gate_camera.h"
+#include "worker/gate_colours.h"
+#include "worker/gate_figure.h"
 #include "worker/gate_motion.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define FORMAT        1
-#define COLUMNS       160 /* of the small picture, at most */
-#define REACH         9   /* pixels that a block is looked for, from frame to frame */
-#define CAMERA_REACH  14  /* and in a second */
-#define CAMERA_BLOCKS 6   /* that must have something to see besides figures */
+#define FORMAT       2
+#define COLUMNS      160 /* of the small picture, at most */
+#define REACH        9   /* pixels that a block is looked for, from frame to frame */
+#define CAMERA_REACH 14  /* and in a second */
+#define LASTING      5   /* frames: what has changed for longer is no flash */
 
 struct frame_scores {
-    int dark, bright, sharpness, change, tint[3], residual, x, y;
-    uint8_t *luma, *figure; /* of the small picture */
+    int dark, bright, sharpness, change, tint[3], residual, colours, lasting, x, y;
+    uint8_t *luma, *apart; /* of the small picture; apart: 1 where a figure is */
 };
 
 /* A member whose colours are looked for. */
 struct figure {
     bool has[PALETTE_BINS];
-    int (*seen)[3]; /* per frame: share, x, y */
+    struct figure_seen *seen; /* per frame */
 };
 
 struct gate_measure {
@@ -31,10 +34,11 @@ struct gate_measure {
     size_t figure_count;
     int64_t unusable;
 
-    int factor, columns, rows;   /* of the small picture */
-    uint8_t *luma, *luma_before; /* of the whole frame */
-    uint8_t *small;              /* [rows, columns, 3] */
-    int *blocks, *blocks_before; /* [block_count, 3] sums of each channel */
+    int factor, columns, rows;        /* of the small picture */
+    uint8_t *luma, *luma_before;      /* of the whole frame */
+    uint8_t *small;                   /* [rows, columns, 3] */
+    int *blocks, *blocks_before;      /* [block_count, 3] sums of each channel */
+    uint64_t (*colours)[COLOUR_BINS]; /* of the last LASTING + 1 frames, each at its number's rest */
     int blocks_across, block_count;
 
     struct frame_scores *frames;
@@ -66,6 +70,7 @@ struct gate_measure *gate_measure_open(const struct gate_shot *s)
     m->block_count = m->blocks_across * (m->rows / MOTION_BLOCK);
     m->blocks = xcalloc((size_t)m->block_count * 3, sizeof *m->blocks);
     m->blocks_before = xcalloc((size_t)m->block_count * 3, sizeof *m->blocks_before);
+    m->colours = xcalloc(LASTING + 1, sizeof *m->colours);
     return m;
 }
 
@@ -76,7 +81,7 @@ void gate_measure_close(struct gate_measure **pm)
         return;
     for (int i = 0; i < m->count; i++) {
         free(m->frames[i].luma);
-        free(m->frames[i].figure);
+        free(m->frames[i].apart);
     }
     for (size_t i = 0; i < m->figure_count; i++)
         free(m->figures[i].seen);
@@ -87,6 +92,7 @@ void gate_measure_close(struct gate_measure **pm)
     free(m->small);
     free(m->blocks);
     free(m->blocks_before);
+    free(m->colours);
     free(m->frames);
     free(m);
     *pm = NULL;
@@ -171,35 +177,32 @@ static void measure_tint(struct gate_measure *m, struct frame_scores *f)
     free(list);
 }
 
+/* From frame to frame less the tint: light that comes or goes changes no picture into another. */
+static void measure_colours(struct gate_measure *m, struct frame_scores *f)
+{
+    static const int none[3] = { 0 };
+    const size_t pixels = (size_t)m->columns * m->rows;
+    const int tint[3] = { f->tint[0] / 100, f->tint[1] / 100, f->tint[2] / 100 }, ring = LASTING + 1;
+    uint64_t *now = m->colours[m->count % ring];
+    if (m->count > 0) {
+        colours_count(now, m->small, pixels, tint);
+        f->colours = colours_difference(now, m->colours[(m->count - 1) % ring], pixels);
+    }
+    colours_count(now, m->small, pixels, none);
+    if (m->count >= LASTING)
+        f->lasting = colours_difference(now, m->colours[(m->count - LASTING) % ring], pixels);
+}
+
 static void measure_motion(struct gate_measure *m, struct frame_scores *f)
 {
     struct motion motion;
     if (m->count == 0)
         return;
-    motion_find(&motion, &(struct motion_picture){ m->columns, m->rows, m->frames[m->count - 1].luma, NULL },
-                &(struct motion_picture){ m->columns, m->rows, f->luma, NULL }, MOTION_BLOCK, REACH);
+    motion_find(&motion, &(struct motion_picture){ m->columns, m->rows, m->frames[m->count - 1].luma },
+                &(struct motion_picture){ m->columns, m->rows, f->luma }, REACH);
     f->residual = motion.residual;
     f->x = motion.x;
     f->y = motion.y;
-}
-
-static void measure_figure(const struct gate_measure *m, struct figure *figure, struct frame_scores *f)
-{
-    int64_t count = 0, x_sum = 0, y_sum = 0;
-    for (int y = 0; y < m->rows; y++) {
-        for (int x = 0; x < m->columns; x++) {
-            if (!figure->has[palette_bin(m->small + 3 * (y * m->columns + x))])
-                continue;
-            f->figure[y * m->columns + x] = 1;
-            count++;
-            x_sum += x;
-            y_sum += y;
-        }
-    }
-    int *seen = figure->seen[m->count];
-    seen[0] = (int)(10000 * count / ((int64_t)m->columns * m->rows));
-    seen[1] = count ? (int)(100 * x_sum / count) : -1;
-    seen[2] = count ? (int)(100 * y_sum / count) : -1;
 }
 
 void gate_measure_frame(struct gate_measure *m, const uint8_t *rgb, int64_t unusable)
@@ -215,10 +218,12 @@ void gate_measure_frame(struct gate_measure *m, const uint8_t *rgb, int64_t unus
     measure_luma(m, &f, rgb);
     make_small(m, &f, rgb);
     measure_tint(m, &f);
+    measure_colours(m, &f);
     measure_motion(m, &f);
-    f.figure = xcalloc((size_t)m->columns * m->rows, 1);
+    f.apart = xcalloc((size_t)m->columns * m->rows, 1);
     for (size_t i = 0; i < m->figure_count; i++)
-        measure_figure(m, &m->figures[i], &f);
+        figure_find(&m->figures[i].seen[m->count], &(struct figure_picture){ m->columns, m->rows, m->small },
+                    m->figures[i].has, f.apart);
     m->frames[m->count++] = f;
 }
 
@@ -246,34 +251,61 @@ static void put_moves(struct str *json, const struct gate_measure *m)
     str_append(json, ",\"move\":[");
     for (int i = 0; i < m->count; i++)
         str_printf(json, "%s[%d,%d]", i ? "," : "", m->frames[i].x, m->frames[i].y);
-    str_append(json, "],\"camera\":[");
+    str_append(json, "]");
+}
+
+/* Against one second before; where the figures are in either frame, nothing is said of the camera. */
+static bool camera_at(const struct gate_measure *m, int frame, int second, struct camera *c)
+{
+    const size_t area = (size_t)m->columns * m->rows;
+    const struct frame_scores *now = &m->frames[frame], *before = &m->frames[frame - second];
+    uint8_t *apart = xmalloc(area);
+    for (size_t i = 0; i < area; i++)
+        apart[i] = now->apart[i] | before->apart[i];
+    const bool ok = camera_find(c, &(struct motion_picture){ m->columns, m->rows, before->luma },
+                                &(struct motion_picture){ m->columns, m->rows, now->luma }, apart, CAMERA_REACH);
+    free(apart);
+    return ok;
+}
+
+static void put_camera(struct str *json, const struct gate_measure *m)
+{
     const int second = m->fps < m->count ? m->fps : m->count - 1, step = second > 1 ? second / 2 : 1;
+    struct camera c;
     bool first = true;
+    str_append(json, ",\"camera\":[");
     for (int i = second; i < m->count && second > 0; i += step) {
-        struct motion motion;
-        motion_find(&motion, &(struct motion_picture){ m->columns, m->rows, m->frames[i - second].luma, NULL },
-                    &(struct motion_picture){ m->columns, m->rows, m->frames[i].luma, m->frames[i].figure },
-                    MOTION_BLOCK / 2, CAMERA_REACH);
-        if (motion.blocks < CAMERA_BLOCKS)
-            continue; /* nothing but the figure */
-        str_printf(json, "%s[%d,%d,%d]", first ? "" : ",", 1000 * motion.x * m->fps / (second * m->columns),
-                   1000 * motion.y * m->fps / (second * m->columns), motion.zoom * m->fps / second);
+        if (!camera_at(m, i, second, &c))
+            continue;
+        const int64_t width = 256 * (int64_t)m->columns * second, fps = m->fps;
+        str_printf(json, "%s[%d,%d,%d]", first ? "" : ",", (int)(10000 * c.x * fps / width),
+                   (int)(10000 * c.y * fps / width), (int)(10000 * c.zoom * fps / (65536 * (int64_t)second)));
         first = false;
     }
     str_append(json, "]");
 }
 
+static void put_seen(struct str *json, const struct gate_measure *m, const struct figure *figure, const char *name,
+                     size_t offset)
+{
+    str_printf(json, "\"%s\":[", name);
+    for (int f = 0; f < m->count; f++)
+        str_printf(json, "%s%d", f ? "," : "", *(const int *)((const char *)&figure->seen[f] + offset));
+    str_append(json, "]");
+}
+
 static void put_figures(struct str *json, const struct gate_measure *m)
 {
-    static const char *const names[] = { "share", "x", "y" };
     str_append(json, ",\"figures\":[");
     for (size_t i = 0; i < m->figure_count; i++) {
-        for (int k = 0; k < 3; k++) {
-            str_printf(json, "%s\"%s\":[", k ? "," : i ? ",{" : "{", names[k]);
-            for (int f = 0; f < m->count; f++)
-                str_printf(json, "%s%d", f ? "," : "", m->figures[i].seen[f][k]);
-            str_append(json, "]");
-        }
+        str_append(json, i ? ",{" : "{");
+        put_seen(json, m, &m->figures[i], "share", offsetof(struct figure_seen, share));
+        str_append(json, ",");
+        put_seen(json, m, &m->figures[i], "dense", offsetof(struct figure_seen, dense));
+        str_append(json, ",");
+        put_seen(json, m, &m->figures[i], "x", offsetof(struct figure_seen, x));
+        str_append(json, ",");
+        put_seen(json, m, &m->figures[i], "y", offsetof(struct figure_seen, y));
         str_append(json, "}");
     }
     str_append(json, "]");
@@ -292,7 +324,10 @@ void gate_measure_json(const struct gate_measure *m, struct str *json)
     put_list(json, m, "change", offsetof(struct frame_scores, change));
     put_tint(json, m);
     put_list(json, m, "residual", offsetof(struct frame_scores, residual));
+    put_list(json, m, "colours", offsetof(struct frame_scores, colours));
+    put_list(json, m, "lasting", offsetof(struct frame_scores, lasting));
     put_moves(json, m);
+    put_camera(json, m);
     put_figures(json, m);
     str_append(json, "}");
 }

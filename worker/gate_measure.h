@@ -33,7 +33,7 @@ struct gate_measure *gate_measure_open(const struct gate_shot *s);
 /* The next frame, [height, width, 3]; `unusable` samples of it were not finite before they became bytes. */
 void gate_measure_frame(struct gate_measure *m, const uint8_t *rgb, int64_t unusable);
 /* Appends the scores: JSON in a fixed form, all numbers integers, a value per frame in each list:
- *   format      1
+ *   format      2
  *   frames, fps
  *   columns     of the measured picture
  *   unusable    samples that were not finite
@@ -46,10 +46,13 @@ void gate_measure_frame(struct gate_measure *m, const uint8_t *rgb, int64_t unus
  *   residual    what is left of the frame when the one before is moved block by block to fit it, in 1/1000 of its
  *               texture
  *   move        [x, y]: the motion of most blocks since the frame before, pixels of the measured picture
- *   camera      [x, y, zoom] of most blocks that are no figure's since one second before (or the first frame): 1/1000
- * of the width to the right, and down, and of the size; a value per half second in which there is enough to see figures
- * per member: {"share": 1/10000 of the pixels that have the member's colours, "x", "y": their centre in 1/100 of the
- * measured picture's pixels, -1 where there are none} */
+ *   colours     share of the pixels that the frame before has in other colours, less the tint, 1/1000
+ *   lasting     the same against the frame five before, with the tint; 0 in the first five
+ *   camera      [x, y, zoom] of what most of the picture did that is no figure, in a second: 1/10000 of the width to
+ * the right, and down, and of the size; a value per half second in which there is enough to see figures     per member:
+ * {"share": 1/10000 of the pixels that have the member's colours, "dense": the same of the square that has most of
+ * them, 7/20 of the height, "x", "y": their centre in 1/100 of the measured picture's pixels, -1 where there are none}
+ */
 void gate_measure_json(const struct gate_measure *m, struct str *json);
 void gate_measure_close(struct gate_measure **m);
 

@@ -3,7 +3,6 @@
 #include "common/base/arena.h"
 
 #include <limits.h>
-#include <stdbool.h>
 #include <stdlib.h>
 
 #define AREA          (MOTION_BLOCK * MOTION_BLOCK)
@@ -33,6 +32,22 @@ static int mean_of(const struct motion_picture *p, int x, int y)
     return (sum + AREA / 2) / AREA;
 }
 
+void motion_search_open(struct motion_search *s, const struct motion_picture *from, const struct motion_picture *to,
+                        int reach)
+{
+    *s = (struct motion_search){ .from = from, .to = to, .reach = reach };
+    s->means = xcalloc((size_t)from->width * from->height, sizeof *s->means);
+    for (int y = 0; y + MOTION_BLOCK <= from->height; y++)
+        for (int x = 0; x + MOTION_BLOCK <= from->width; x++)
+            s->means[y * from->width + x] = mean_of(from, x, y);
+}
+
+void motion_search_close(struct motion_search *s)
+{
+    free(s->means);
+    s->means = NULL;
+}
+
 /* Sum of |difference| of two blocks less their means; stops beyond `limit`. */
 static int distance(const struct motion_picture *a, int ax, int ay, const struct motion_picture *b, int bx, int by,
                     int offset, int limit)
@@ -46,30 +61,9 @@ static int distance(const struct motion_picture *a, int ax, int ay, const struct
     return sum;
 }
 
-struct match {
-    int x, y, left; /* left: the sum of differences */
-};
-
-static struct match match_block(const struct motion_picture *from, const struct motion_picture *to, int x, int y,
-                                const int *means, int reach)
+static bool is_inside(const struct motion_picture *p, int x, int y)
 {
-    struct match best = { 0 };
-    int best_price = INT_MAX;
-    const int mean = mean_of(to, x, y);
-    for (int dy = -reach; dy <= reach; dy++) {
-        for (int dx = -reach; dx <= reach; dx++) {
-            const int fx = x - dx, fy = y - dy, price = STEP_PRICE * (abs(dx) + abs(dy));
-            if (fx < 0 || fy < 0 || fx + MOTION_BLOCK > from->width || fy + MOTION_BLOCK > from->height ||
-                price >= best_price)
-                continue;
-            const int left = distance(to, x, y, from, fx, fy, mean - means[fy * from->width + fx], best_price - price);
-            if (left + price < best_price) {
-                best_price = left + price;
-                best = (struct match){ dx, dy, left };
-            }
-        }
-    }
-    return best;
+    return x >= 0 && y >= 0 && x + MOTION_BLOCK <= p->width && y + MOTION_BLOCK <= p->height;
 }
 
 static int texture_of(const struct motion_picture *p, int x, int y)
@@ -82,55 +76,60 @@ static int texture_of(const struct motion_picture *p, int x, int y)
     return sum;
 }
 
-/* A quarter of the block is enough: its edges lead the match. */
-static bool is_figure(const struct motion_picture *p, int x, int y)
+bool motion_match_block(struct motion_match *m, const struct motion_search *s, int x, int y)
 {
-    int sum = 0;
-    for (int v = 0; p->figure && v < MOTION_BLOCK; v++)
-        for (int u = 0; u < MOTION_BLOCK; u++)
-            sum += p->figure[(y + v) * p->width + x + u];
-    return 4 * sum > AREA;
-}
-
-void motion_find(struct motion *m, const struct motion_picture *from, const struct motion_picture *to, int stride,
-                 int reach)
-{
-    const int across = (to->width - MOTION_BLOCK) / stride + 1, down = (to->height - MOTION_BLOCK) / stride + 1;
-    *m = (struct motion){ .residual = 0 };
-    if (to->width < MOTION_BLOCK || to->height < MOTION_BLOCK)
-        return;
-    int *means = xcalloc((size_t)from->width * from->height, sizeof *means);
-    int *lists = xcalloc((size_t)across * down * 5, sizeof *lists);
-    int *xs = lists, *ys = xs + across * down, *zooms = ys + across * down, *px = zooms + across * down,
-        *py = px + across * down, zoom_count = 0;
-    int64_t left = 0, texture = 0;
-    for (int y = 0; y + MOTION_BLOCK <= from->height; y++)
-        for (int x = 0; x + MOTION_BLOCK <= from->width; x++)
-            means[y * from->width + x] = mean_of(from, x, y);
-    for (int j = 0; j < down; j++) {
-        for (int i = 0; i < across; i++) {
-            const int x = i * stride, y = j * stride, t = texture_of(to, x, y);
-            if (t < LEAST_TEXTURE || is_figure(to, x, y))
+    const int mean = mean_of(s->to, x, y);
+    int best_price = INT_MAX;
+    *m = (struct motion_match){ .texture = texture_of(s->to, x, y) };
+    if (m->texture < LEAST_TEXTURE)
+        return false;
+    for (int dy = -s->reach; dy <= s->reach; dy++) {
+        for (int dx = -s->reach; dx <= s->reach; dx++) {
+            const int fx = x - dx, fy = y - dy, price = STEP_PRICE * (abs(dx) + abs(dy));
+            if (!is_inside(s->from, fx, fy) || price >= best_price)
                 continue;
-            const struct match best = match_block(from, to, x, y, means, reach);
-            xs[m->blocks] = best.x;
-            ys[m->blocks] = best.y;
-            px[m->blocks] = 2 * x + MOTION_BLOCK - to->width; /* twice the distance from the centre */
-            py[m->blocks] = 2 * y + MOTION_BLOCK - to->height;
-            m->blocks++;
-            left += best.left;
-            texture += t;
+            const int left =
+                distance(s->to, x, y, s->from, fx, fy, mean - s->means[fy * s->from->width + fx], best_price - price);
+            if (left + price < best_price) {
+                best_price = left + price;
+                m->x = dx;
+                m->y = dy;
+                m->left = left;
+            }
         }
     }
-    for (int i = 0; i < m->blocks; i++) {
-        const int r = px[i] * px[i] + py[i] * py[i];
-        if (r >= to->height * to->height / 4) /* nearer ones say little */
-            zooms[zoom_count++] = 2000 * (xs[i] * px[i] + ys[i] * py[i]) / r;
+    return true;
+}
+
+int motion_difference(const struct motion_search *s, int x, int y, int dx, int dy)
+{
+    const int fx = x - dx, fy = y - dy;
+    return is_inside(s->from, fx, fy) ? distance(s->to, x, y, s->from, fx, fy,
+                                                 mean_of(s->to, x, y) - s->means[fy * s->from->width + fx], INT_MAX)
+                                      : -1;
+}
+
+void motion_find(struct motion *m, const struct motion_picture *from, const struct motion_picture *to, int reach)
+{
+    const int across = to->width / MOTION_BLOCK, down = to->height / MOTION_BLOCK;
+    int *xs = xcalloc((size_t)across * down * 2 + 1, sizeof *xs), *ys = xs + across * down, count = 0;
+    int64_t left = 0, texture = 0;
+    struct motion_search s;
+    motion_search_open(&s, from, to, reach);
+    for (int j = 0; j < down; j++) {
+        for (int i = 0; i < across; i++) {
+            struct motion_match best;
+            if (!motion_match_block(&best, &s, i * MOTION_BLOCK, j * MOTION_BLOCK))
+                continue;
+            xs[count] = best.x;
+            ys[count++] = best.y;
+            left += best.left;
+            texture += best.texture;
+        }
     }
-    m->zoom = motion_median(zooms, zoom_count);
-    m->x = motion_median(xs, m->blocks);
-    m->y = motion_median(ys, m->blocks);
-    m->residual = texture > 0 ? (int)(1000 * left / texture) : 0;
-    free(lists);
-    free(means);
+    motion_search_close(&s);
+    *m = (struct motion){ .residual = texture > 0 ? (int)(1000 * left / texture) : 0 };
+    m->x = motion_median(xs, count);
+    m->y = motion_median(ys, count);
+    free(xs);
 }

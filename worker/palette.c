@@ -11,8 +11,8 @@
 /* Of colours that tell a figure: nearer to grey, or rarer in the reference, says little. */
 #define LEAST_CHROMA 18.0
 #define LEAST_SHARE  0.02f
-#define CHROMA_SHARE 0.3  /* squared, of the strongest colour's */
-#define HUE_COSINE   0.92 /* 23 degrees */
+#define CHROMA_SHARE 0.6  /* squared, of the strongest colour's: a calm green hill is no green monster */
+#define HUE_COSINE   0.98 /* 11 degrees */
 
 struct bin {
     double lab[3];

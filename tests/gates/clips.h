@@ -7,6 +7,7 @@
 #include "common/base/rng.h"
 #include "common/base/str.h"
 #include "coordinator/gates.h"
+#include "worker/gate_figure.h"
 #include "worker/gate_measure.h"
 
 #include <stdlib.h>
@@ -127,19 +128,58 @@ static inline void clip_shift(struct clip *c, int f, int by)
     free(from);
 }
 
-/* Other channels for the pixels that have the figure's colours. */
-static inline void clip_recolour(struct clip *c, int f)
+/* Which of the five other orders of the channels leaves a frame the fewest of the figure's colours. */
+static inline const int *clip_other_order(const struct clip *c, int f, const bool *has, const bool *near)
 {
-    bool *has = xcalloc(PALETTE_BINS, sizeof *has);
-    palette_bins(&c->figure, has);
-    uint8_t *p = clip_frame(c, f);
-    for (size_t i = 0; i < clip_frame_bytes(c); i += 3)
-        if (has[palette_bin(p + i)]) {
-            const uint8_t r = p[i];
-            p[i] = p[i + 1];
-            p[i + 1] = p[i + 2];
-            p[i + 2] = r;
+    static const int orders[5][3] = { { 1, 2, 0 }, { 2, 0, 1 }, { 1, 0, 2 }, { 2, 1, 0 }, { 0, 2, 1 } };
+    const uint8_t *p = clip_frame(c, f);
+    const int *best = orders[0];
+    size_t fewest = SIZE_MAX;
+    for (int o = 0; o < 5; o++) {
+        size_t left = 0;
+        for (size_t i = 0; i < clip_frame_bytes(c); i += 3) {
+            const uint8_t other[3] = { p[i + (size_t)orders[o][0]], p[i + (size_t)orders[o][1]],
+                                       p[i + (size_t)orders[o][2]] };
+            left += near[palette_bin(p + i)] && has[palette_bin(other)];
         }
+        if (left < fewest) {
+            fewest = left;
+            best = orders[o];
+        }
+    }
+    return best;
+}
+
+/* The figure in other colours, all of its shades: those that lie around its own. What has its colours elsewhere keeps
+ * them. */
+static inline void clip_recolour(struct clip *c)
+{
+    enum { SIDE = 1 << PALETTE_BITS, AROUND = 3 };
+    bool *has = xcalloc(PALETTE_BINS, sizeof *has), *near = xcalloc(PALETTE_BINS, sizeof *near);
+    uint8_t *figure = xmalloc((size_t)c->width * c->height);
+    palette_bins(&c->figure, has);
+    for (int bin = 0; bin < PALETTE_BINS; bin++)
+        for (int k = 0; has[bin] && k < (2 * AROUND + 1) * (2 * AROUND + 1) * (2 * AROUND + 1); k++) {
+            const int r = bin / SIDE / SIDE + k % 7 - AROUND, g = bin / SIDE % SIDE + k / 7 % 7 - AROUND,
+                      b = bin % SIDE + k / 49 - AROUND;
+            if (r >= 0 && g >= 0 && b >= 0 && r < SIDE && g < SIDE && b < SIDE)
+                near[(r * SIDE + g) * SIDE + b] = true;
+        }
+    const int *order = clip_other_order(c, c->frames / 2, has, near);
+    for (int f = 0; f < c->frames; f++) {
+        struct figure_seen seen;
+        uint8_t *p = clip_frame(c, f);
+        memset(figure, 0, (size_t)c->width * c->height);
+        figure_find(&seen, &(struct figure_picture){ c->width, c->height, p }, has, figure);
+        for (size_t i = 0; i < clip_frame_bytes(c); i += 3)
+            if (figure[i / 3] && near[palette_bin(p + i)]) {
+                const uint8_t was[3] = { p[i], p[i + 1], p[i + 2] };
+                for (int k = 0; k < 3; k++)
+                    p[i + (size_t)k] = was[order[k]];
+            }
+    }
+    free(figure);
+    free(near);
     free(has);
 }
 
@@ -208,9 +248,11 @@ static inline bool clip_spoil(struct clip *c, enum defect d, const struct clip *
             clip_noise(c, f);
         return true;
     case DEFECT_CUT:
-        for (int f = middle; f < frames && f < other->frames; f++)
-            memcpy(clip_frame(c, f), clip_frame(other, f), clip_frame_bytes(c));
-        return other->frames >= frames;
+        if (other->frames < frames - middle)
+            return false;
+        for (int f = middle; f < frames; f++)
+            memcpy(clip_frame(c, f), clip_frame(other, f - middle), clip_frame_bytes(c));
+        return true;
     case DEFECT_FREEZE:
         if (frames < c->fps + 3)
             return false;
@@ -242,8 +284,7 @@ static inline bool clip_spoil(struct clip *c, enum defect d, const struct clip *
             clip_shift(c, f, 8);
         return border > 0;
     case DEFECT_IDENTITY:
-        for (int f = 0; f < frames; f++)
-            clip_recolour(c, f);
+        clip_recolour(c);
         return c->figure.count > 0;
     case DEFECT_CAMERA:
         if (strcmp(c->camera, "pan left") && strcmp(c->camera, "pan right"))

@@ -120,11 +120,11 @@ static void scores_are_pinned(void **state)
     struct digest d;
     char hex[DIGEST_HEX_ROOM];
     clip_scores_text(&c, &json);
-    assert_true(str_starts(json.data, "{\"format\":1,\"frames\":25,\"columns\":128,\"fps\":8,\"unusable\":0,"
+    assert_true(str_starts(json.data, "{\"format\":2,\"frames\":25,\"columns\":128,\"fps\":8,\"unusable\":0,"
                                       "\"borders\":[[9,12]],\"dark\":["));
     d = digest_of(json.data, json.size);
     digest_hex(&d, hex);
-    assert_string_equal(hex, "ad796b3963b919af3d31ae9ece9f9ad5a9652d9885efe962bb0170ee56ce669e");
+    assert_string_equal(hex, "e505adc415374f8f87ca31f0ceee56ffca689f8483b6297e84498bdbc46c5273");
     str_free(&json);
     free(c.rgb);
 }
@@ -137,10 +137,10 @@ static void strange_scores_are_refused(void **state)
         "",
         "[]",
         "{}",
-        "{\"format\":2}",
-        "{\"format\":1,\"frames\":1e9}",
-        "{\"format\":1,\"frames\":1,\"columns\":0,\"fps\":8,\"unusable\":0}",
-        "{\"format\":1,\"frames\":1,\"columns\":9,\"fps\":8,\"unusable\":0,\"borders\":[],\"dark\":[]}",
+        "{\"format\":1}",
+        "{\"format\":2,\"frames\":1e9}",
+        "{\"format\":2,\"frames\":1,\"columns\":0,\"fps\":8,\"unusable\":0}",
+        "{\"format\":2,\"frames\":1,\"columns\":9,\"fps\":8,\"unusable\":0,\"borders\":[],\"dark\":[]}",
     };
     struct clip c = scene(1);
     struct str json = { 0 };
