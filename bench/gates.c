@@ -237,7 +237,7 @@ static const struct {
     enum distance distance;
     double room;
 } calibration[GATE_CHECKS] = {
-    [CHECK_BLACK_BRIGHT] = { DIFFERENCE, 16 },  [CHECK_GREY_SPREAD] = { DIFFERENCE, 12 },
+    [CHECK_BLACK_BRIGHT] = { RATIO, 1.5 },      [CHECK_GREY_SPREAD] = { RATIO, 1.5 },
     [CHECK_NOISE_SHARPNESS] = { RATIO, 1.3 },   [CHECK_CUT_RESIDUAL] = { DIFFERENCE, 0.1 },
     [CHECK_CUT_COLOURS] = { DIFFERENCE, 0.1 },  [CHECK_FREEZE_SECONDS] = { DIFFERENCE, 0.3 },
     [CHECK_BLUR_SHARPNESS] = { RATIO, 1.15 },   [CHECK_BLUR_DROP] = { RATIO, 1.15 },

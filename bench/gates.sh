@@ -45,7 +45,7 @@ deck light "$shots" day night
 deck size "$shots" wide medium
 deck camera "$shots" static "pan left" "pan right" "zoom in"
 deck action "$shots" standing "walking left" "walking right" jumping waving
-deck seconds "$shots" 1.0 1.5 2.0 2.0 2.5 3.0 3.0 4.0
+deck seconds "$shots" 1.0 1.0 1.5 1.5 2.0 2.0 2.0 2.5 3.0 4.0
 deck colour "$videos" red yellow green blue purple
 deck body "$videos" round square tall
 deck hat "$videos" "" " with a crown" " with a top hat"
