@@ -108,8 +108,8 @@ static int64_t read_file(struct journal *j, const char *path)
     while (fgets(line, sizeof line, f)) {
         size_t size = strlen(line);
 
-        if (line[size - 1] != '\n')
-            break; /* cut off, or never one of ours */
+        if (!size || line[size - 1] != '\n')
+            break; /* cut off, zeros after a loss of power, or never one of ours */
         whole += (int64_t)size;
         line[size - 1] = '\0';
         read_line(j, line);
@@ -189,7 +189,7 @@ void journal_flush(struct journal *j)
             turn_over(j);
         if (j->fd >= 0 && write(j->fd, text.data, text.size) == (ssize_t)text.size) {
             j->bytes += (int64_t)text.size;
-        } else if (j->fd >= 0) { /* half a line must not stand before the next one */
+        } else if (j->fd >= 0 && ftruncate(j->fd, j->bytes)) { /* half a line must not stand before the next one */
             close(j->fd);
             j->fd = -1;
         }

@@ -60,8 +60,6 @@ static void describe(VkPhysicalDevice d, struct gpu_info *info)
         .subgroup_shuffle = (v11.subgroupSupportedOperations & VK_SUBGROUP_FEATURE_SHUFFLE_BIT) &&
                             (v11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT),
         .int64 = features.shaderInt64,
-        .shared_bytes = (int)l->maxComputeSharedMemorySize,
-        .max_invocations = (int)l->maxComputeWorkGroupInvocations,
     };
     memcpy(info->max_groups, l->maxComputeWorkGroupCount, sizeof info->max_groups);
     uint64_t align = 16; /* a row of four floats */

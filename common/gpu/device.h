@@ -23,9 +23,7 @@ struct gpu_info {
     int alignment;                /* of a binding's offset, of either kind */
     int subgroup_size;
     bool subgroup_shuffle;
-    bool int64;          /* 64-bit integers in shaders */
-    int shared_bytes;    /* per workgroup */
-    int max_invocations; /* per workgroup */
+    bool int64; /* 64-bit integers in shaders */
     uint32_t max_groups[3];
     uint8_t uuid[32]; /* device and driver: what a pipeline cache is good for */
 };

@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 static char dir[64], path[96];
@@ -139,6 +141,57 @@ static void half_a_line_at_the_end_is_dropped(void **state)
     journal_close(&j);
 }
 
+/* After a loss of power the end of a file may be zeros. */
+static void zeros_at_the_end_are_dropped(void **state)
+{
+    struct journal *j = reopen(NULL);
+    struct seen s = { 0 };
+    char zeros[700] = { 0 };
+
+    (void)state;
+    say(j, "one", "task=1");
+    journal_close(&j);
+    FILE *f = fopen(path, "a");
+    assert_non_null(f);
+    assert_int_equal(fwrite(zeros, 1, sizeof zeros, f), sizeof zeros);
+    fclose(f);
+    j = reopen(NULL);
+    say(j, "two", "task=1");
+    j = reopen(j);
+    assert_int_equal(look(j, 0, 100, &s), 2);
+    assert_int_equal(s.count, 2);
+    journal_close(&j);
+}
+
+/* What a full disk refuses is missing in the file; what comes later is in it again. */
+static void a_full_disk_passes(void **state)
+{
+    struct rlimit before, tight;
+    struct journal *j = reopen(NULL);
+    struct seen s = { 0 };
+    struct stat st;
+
+    (void)state;
+    say(j, "one", "task=1");
+    journal_flush(j);
+    assert_int_equal(stat(path, &st), 0);
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    tight = (struct rlimit){ .rlim_cur = (rlim_t)st.st_size + 5, .rlim_max = before.rlim_max };
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
+    say(j, "two", "task=1");
+    journal_flush(j);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    say(j, "three", "task=1");
+    look(j, 0, 100, &s);
+    assert_int_equal(s.count, 3); /* the running farm has all of them */
+    j = reopen(j);
+    look(j, 0, 100, &s);
+    assert_string_equal(s.last.event, "three");
+    assert_int_equal(s.last.number, 3);
+    journal_close(&j);
+}
+
 static void a_file_of_anything_is_no_journal_but_no_harm(void **state)
 {
     static const char bytes[] = "not a line of ours\n\n18446744073709551615 1 warn x y\n-1\n\377\376\n7 1 info last\n";
@@ -205,6 +258,8 @@ int main(void)
         cmocka_unit_test(ids_are_read_outside_of_quotes),
         cmocka_unit_test_setup_teardown(events_are_kept_over_a_restart_and_numbers_go_on, setup, teardown),
         cmocka_unit_test_setup_teardown(half_a_line_at_the_end_is_dropped, setup, teardown),
+        cmocka_unit_test_setup_teardown(zeros_at_the_end_are_dropped, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_full_disk_passes, setup, teardown),
         cmocka_unit_test_setup_teardown(a_file_of_anything_is_no_journal_but_no_harm, setup, teardown),
         cmocka_unit_test_setup_teardown(old_events_make_room, setup, teardown),
     };
