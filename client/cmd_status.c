@@ -5,13 +5,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-static void print_campaigns(const Shotline__StatusReply *reply, bool json, struct str *to)
+static void print_campaigns(const Shotline__CampaignStatus *const *list, size_t count, bool json, struct str *to)
 {
     static const char *const head[] = { "CAMPAIGN", "NAME", "STATE", "TASKS", "CACHED", "TIME", "ETA" };
     struct table t = { 0 };
     table_row(&t, head, 7);
-    for (size_t i = 0; i < reply->n_campaigns; i++) {
-        const Shotline__CampaignStatus *c = reply->campaigns[i];
+    for (size_t i = 0; i < count; i++) {
+        const Shotline__CampaignStatus *c = list[i];
         char id[24], tasks[32], cached[16], elapsed[32], eta[32] = "";
         if (json) {
             output_json(output_campaign_json(c));
@@ -59,30 +59,47 @@ static void print_gates(const Shotline__CampaignStatus *c, struct str *to)
         output_faults(c->videos[i], to);
 }
 
-static bool status(void *options, const char *const *operands, int count, struct error *err)
+static bool one_campaign(const struct farm_options *o, const char *number, struct arena *arena, struct error *err)
 {
-    const struct farm_options *o = options;
-    uint64_t id = 0;
-    struct arena arena = { 0 };
+    struct str text = { 0 };
+    uint64_t id;
+    if (!command_campaign(number, &id, err))
+        return false;
+    struct session *s = command_connect(o, err);
+    const Shotline__CampaignStatus *c = s ? session_status(s, id, arena, err) : NULL;
+    session_close(&s);
+    if (!c)
+        return false;
+    print_campaigns(&c, 1, o->json, &text);
+    print_videos(c, o->json, &text);
+    if (!o->json)
+        print_gates(c, &text);
+    output_text(&text);
+    return true;
+}
+
+static bool all_campaigns(const struct farm_options *o, struct arena *arena, struct error *err)
+{
     struct str text = { 0 };
     Shotline__ToFarm request = SHOTLINE__TO_FARM__INIT;
     Shotline__StatusRequest ask = SHOTLINE__STATUS_REQUEST__INIT;
-    if (count && !command_campaign(operands[0], &id, err))
-        return false;
-    ask.has_campaign = count > 0;
-    ask.campaign = id;
     request.status = &ask;
-    const Shotline__FromFarm *reply = command_ask(o, &request, &arena, err);
-    bool ok = reply && (reply->status || error_set(err, ERROR_INPUT, "the farm's answer holds no status"));
-    if (ok) {
-        print_campaigns(reply->status, o->json, &text);
-        for (size_t i = 0; count && i < reply->status->n_campaigns; i++) {
-            print_videos(reply->status->campaigns[i], o->json, &text);
-            if (!o->json)
-                print_gates(reply->status->campaigns[i], &text);
-        }
-        output_text(&text);
-    }
+    const Shotline__FromFarm *reply = command_ask(o, &request, arena, err);
+    if (!reply)
+        return false;
+    if (!reply->status)
+        return error_set(err, ERROR_INPUT, "the farm's answer holds no status");
+    print_campaigns((const Shotline__CampaignStatus *const *)reply->status->campaigns, reply->status->n_campaigns,
+                    o->json, &text);
+    output_text(&text);
+    return true;
+}
+
+static bool status(void *options, const char *const *operands, int count, struct error *err)
+{
+    const struct farm_options *o = options;
+    struct arena arena = { 0 };
+    bool ok = count ? one_campaign(o, operands[0], &arena, err) : all_campaigns(o, &arena, err);
     arena_free(&arena);
     return ok;
 }

@@ -222,21 +222,51 @@ bool session_submit(struct session *s, struct campaign *c, uint64_t *id, struct 
     return ok;
 }
 
+/* Whether a status is of this campaign, and what it leaves for the next answer follows upon what it has. */
+static bool status_fits(const Shotline__StatusReply *s, uint64_t id, uint32_t first)
+{
+    if (!s || s->n_campaigns != 1 || s->campaigns[0]->campaign != id)
+        return false;
+    size_t count = s->campaigns[0]->n_videos;
+    return !s->has_next_video || (count && s->next_video == first + count && s->next_video < CAMPAIGN_MAX_VIDEOS);
+}
+
+/* The newer status, with the videos of both. */
+static Shotline__CampaignStatus *join_videos(Shotline__CampaignStatus *newer, const Shotline__CampaignStatus *before,
+                                             struct arena *arena)
+{
+    size_t count = before->n_videos + newer->n_videos;
+    Shotline__VideoStatus **all = arena_array(arena, Shotline__VideoStatus *, count ? count : 1);
+    for (size_t i = 0; i < count; i++)
+        all[i] = i < before->n_videos ? before->videos[i] : newer->videos[i - before->n_videos];
+    newer->videos = all;
+    newer->n_videos = count;
+    return newer;
+}
+
 const Shotline__CampaignStatus *session_status(struct session *s, uint64_t id, struct arena *arena, struct error *err)
 {
+    Shotline__CampaignStatus *whole = NULL;
     Shotline__ToFarm request = SHOTLINE__TO_FARM__INIT;
     Shotline__StatusRequest status = SHOTLINE__STATUS_REQUEST__INIT;
     status.has_campaign = true;
     status.campaign = id;
     request.status = &status;
-    const Shotline__FromFarm *reply = session_ask(s, &request, s->options.timeout_ms, arena, err);
-    if (!reply)
-        return NULL;
-    if (!reply->status || reply->status->n_campaigns != 1 || reply->status->campaigns[0]->campaign != id) {
-        wrong_answer(s, err);
-        return NULL;
+    for (bool more = true; more;) {
+        const Shotline__FromFarm *reply = session_ask(s, &request, s->options.timeout_ms, arena, err);
+        if (!reply)
+            return NULL;
+        const Shotline__StatusReply *part = reply->status;
+        if (!status_fits(part, id, status.first_video)) {
+            wrong_answer(s, err);
+            return NULL;
+        }
+        more = part->has_next_video;
+        status.has_first_video = true;
+        status.first_video = part->next_video;
+        whole = whole ? join_videos(part->campaigns[0], whole, arena) : part->campaigns[0];
     }
-    return reply->status->campaigns[0];
+    return whole;
 }
 
 bool session_cancel(struct session *s, uint64_t id, struct error *err)

@@ -309,7 +309,7 @@ static void figures_status(Shotline__CampaignStatus *m, const struct campaign *c
     m->retry_ms = (uint64_t)n.retry_ms;
 }
 
-static Shotline__CampaignStatus *campaign_status(const struct request *r, const struct campaign *c, bool with_videos)
+static Shotline__CampaignStatus *campaign_status(const struct request *r, const struct campaign *c)
 {
     Shotline__CampaignStatus *m = arena_new(r->arena, Shotline__CampaignStatus);
 
@@ -328,13 +328,27 @@ static Shotline__CampaignStatus *campaign_status(const struct request *r, const 
     int64_t eta_ms = work_ended(c->state) ? -1 : schedule_eta_ms(&r->f->fleet, c, r->now_ms);
     m->has_eta_ms = eta_ms >= 0;
     m->eta_ms = m->has_eta_ms ? (uint64_t)eta_ms : 0;
-    if (with_videos) {
-        m->n_videos = c->video_count;
-        m->videos = arena_array(r->arena, Shotline__VideoStatus *, c->video_count + 1);
-        for (uint32_t i = 0; i < c->video_count; i++)
-            m->videos[i] = video_status(&c->videos[i], r->arena);
-    }
     return m;
+}
+
+/* Videos from `first` on, as many as an answer has room for, but one at least. */
+static void add_videos(const struct request *r, const struct campaign *c, uint32_t first, Shotline__StatusReply *s)
+{
+    Shotline__CampaignStatus *m = s->campaigns[0];
+    size_t bytes = 0;
+
+    m->videos = arena_array(r->arena, Shotline__VideoStatus *, c->video_count + 1);
+    for (uint32_t i = first; i < c->video_count; i++) {
+        Shotline__VideoStatus *v = video_status(&c->videos[i], r->arena);
+
+        bytes += shotline__video_status__get_packed_size(v);
+        if (m->n_videos && bytes > r->f->status_bytes) {
+            s->has_next_video = true;
+            s->next_video = i;
+            return;
+        }
+        m->videos[m->n_videos++] = v;
+    }
 }
 
 static void on_status(const struct request *r, const Shotline__StatusRequest *q)
@@ -349,10 +363,11 @@ static void on_status(const struct request *r, const Shotline__StatusRequest *q)
 
         if (!c)
             return;
-        s.campaigns[s.n_campaigns++] = campaign_status(r, c, true);
+        s.campaigns[s.n_campaigns++] = campaign_status(r, c);
+        add_videos(r, c, q->first_video, &s);
     } else {
         for (size_t i = 0; i < l->campaign_count; i++)
-            s.campaigns[s.n_campaigns++] = campaign_status(r, l->campaigns[i], false);
+            s.campaigns[s.n_campaigns++] = campaign_status(r, l->campaigns[i]);
     }
     m.status = &s;
     reply(r, &m);

@@ -90,6 +90,7 @@ bool farm_open(struct farm *f, const struct farm_parts *parts, int64_t now_ms, i
                         .wall_ms = wall_ms,
                         .checkpoint_ms = parts->checkpoint_ms,
                         .tasks_kept = FARM_TASKS_KEPT,
+                        .status_bytes = FARM_STATUS_BYTES,
                         .fleet = { .heartbeat_ms = FARM_HEARTBEAT_MS, .lease_ms = FARM_LEASE_MS } };
     f->ledger.find_result = find_result;
     f->ledger.context = f;

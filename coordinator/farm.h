@@ -25,6 +25,7 @@
 #define FARM_MAX_LIVE          64   /* campaigns that have not ended */
 #define FARM_MAX_KEPT          1000 /* campaigns remembered */
 #define FARM_TASKS_KEPT        20000 /* of ended campaigns in memory; those of others are read from the store when asked */
+#define FARM_STATUS_BYTES      (1u << 20) /* of videos in one answer; a message may have four times as much */
 #define FARM_MAX_WAITING_PLANS 32
 #define FARM_MAX_PLANS_OF_PEER 8
 
@@ -77,6 +78,7 @@ struct farm {
     int64_t look_over_at_ms; /* until then nobody can be found silent and no lease over */
     bool again;              /* messages are left: the next turn should follow at once */
     size_t tasks_kept;       /* FARM_TASKS_KEPT */
+    size_t status_bytes;     /* FARM_STATUS_BYTES */
     uint32_t checkpoint_ms;  /* how often a long denoising saves its state; 0: never */
 };
 

@@ -756,6 +756,51 @@ static void noise_is_dropped(void **state)
     assert_int_equal(sim_status(s, id)->state, SHOTLINE__WORK_STATE__WORK_DONE);
 }
 
+/* What has no room in one answer comes in the next ones. */
+static void a_long_status_comes_in_parts(void **state)
+{
+    struct sim *s = *state;
+    Shotline__ToFarm m = SHOTLINE__TO_FARM__INIT;
+    Shotline__SubmitRequest submit = SHOTLINE__SUBMIT_REQUEST__INIT;
+    Shotline__StatusRequest q = SHOTLINE__STATUS_REQUEST__INIT;
+    Shotline__Campaign c = SHOTLINE__CAMPAIGN__INIT;
+    Shotline__VideoRequest list[5], *videos[5];
+    char names[5][8];
+
+    for (int i = 0; i < 5; i++) {
+        shotline__video_request__init(&list[i]);
+        snprintf(names[i], sizeof names[i], "v%d", i);
+        list[i].name = names[i];
+        list[i].prompt = PROMPT;
+        list[i].duration_ms = 2000;
+        list[i].crf = 20;
+        videos[i] = &list[i];
+    }
+    c.name = "campaign";
+    c.token = (ProtobufCBinaryData){ 16, (uint8_t[16]){ 1 } };
+    c.videos = videos;
+    c.n_videos = 5;
+    submit.campaign = &c;
+    m.submit = &submit;
+    assert_non_null(sim_ask(s, &m)->submitted);
+    m.submit = NULL;
+    m.status = &q;
+    q.has_campaign = q.has_first_video = true;
+    q.campaign = 1;
+    assert_int_equal(sim_status(s, 1)->n_videos, 5);
+    s->farm.status_bytes = 1; /* the first one always has room */
+    for (uint32_t i = 0; i < 5; i++) {
+        q.first_video = i;
+        const Shotline__StatusReply *r = sim_ask(s, &m)->status;
+        assert_int_equal(r->campaigns[0]->n_videos, 1);
+        assert_string_equal(r->campaigns[0]->videos[0]->name, names[i]);
+        assert_int_equal(r->has_next_video, i < 4);
+        assert_int_equal(r->next_video, i < 4 ? i + 1 : 0);
+    }
+    q.first_video = UINT32_MAX;
+    assert_int_equal(sim_ask(s, &m)->status->campaigns[0]->n_videos, 0);
+}
+
 /* A farm remembers so many campaigns; of older ones it still knows that they were. */
 static void a_forgotten_campaign_is_not_made_twice(void **state)
 {
@@ -811,6 +856,7 @@ int main(void)
         T(a_blob_that_is_gone_is_made_again),
         T(bad_campaigns_are_refused_by_field),
         T(one_message_asks_for_one_thing),
+        T(a_long_status_comes_in_parts),
         T(a_forgotten_campaign_is_not_made_twice),
         T(noise_is_dropped),
     };

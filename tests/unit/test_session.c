@@ -18,7 +18,7 @@
 #include <string.h>
 
 /* A coordinator on an ipc socket that answers as the test wants. */
-enum manner { ANSWER, LOSE_FIRST, ANSWER_LATE_THEN_RIGHT, GARBAGE, REFUSE, SILENT, WRONG_KIND };
+enum manner { ANSWER, LOSE_FIRST, ANSWER_LATE_THEN_RIGHT, GARBAGE, REFUSE, SILENT, WRONG_KIND, IN_PARTS, WITHOUT_END };
 
 static char dir[] = "/tmp/shotline-test-session-XXXXXX";
 static char farm[64];
@@ -38,8 +38,24 @@ static void answer(const struct peer *peer, uint64_t sequence, const Shotline__T
     error.kind = SHOTLINE__FARM_ERROR_KIND__FARM_NOT_FOUND;
     error.text = (char *)(uintptr_t) "no such campaign";
     submitted.campaign = 41;
+    /* Three videos, one in each answer. */
+    Shotline__StatusReply status = SHOTLINE__STATUS_REPLY__INIT;
+    Shotline__CampaignStatus campaign = SHOTLINE__CAMPAIGN_STATUS__INIT, *campaigns[] = { &campaign };
+    Shotline__VideoStatus video = SHOTLINE__VIDEO_STATUS__INIT, *videos[] = { &video };
+    uint32_t first = request->status ? request->status->first_video : 0;
+    video.name = (char *[]){ "a", "b", "c" }[first % 3];
+    campaign.campaign = 41;
+    campaign.name = "x";
+    campaign.n_videos = manner_now == IN_PARTS;
+    campaign.videos = videos;
+    status.n_campaigns = 1;
+    status.campaigns = campaigns;
+    status.has_next_video = first < 2 || manner_now == WITHOUT_END;
+    status.next_video = first + campaign.n_videos;
     if (request->submit && manner_now != WRONG_KIND)
         m.submitted = &submitted;
+    else if (request->status && (manner_now == IN_PARTS || manner_now == WITHOUT_END))
+        m.status = &status;
     else if (manner_now == REFUSE && !request->workers)
         m.error = &error;
     else
@@ -155,6 +171,26 @@ static void bad_answers_are_refused(void **state)
     assert_non_null(strstr(err.text, "does not fit"));
 }
 
+/* A status that needs several answers is put together; one that never ends is refused. */
+static void a_status_may_come_in_parts(void **state)
+{
+    (void)state;
+    struct error err = { 0 };
+    struct arena arena = { 0 };
+    struct session *s = open_session(IN_PARTS, 5000, &err);
+    assert_non_null(s);
+    const Shotline__CampaignStatus *c = session_status(s, 41, &arena, &err);
+    assert_non_null(c);
+    assert_int_equal(c->n_videos, 3);
+    for (int i = 0; i < 3; i++)
+        assert_string_equal(c->videos[i]->name, ((const char *[]){ "a", "b", "c" })[i]);
+    manner_now = WITHOUT_END;
+    assert_null(session_status(s, 41, &arena, &err));
+    assert_non_null(strstr(err.text, "does not fit"));
+    session_close(&s);
+    arena_free(&arena);
+}
+
 static void the_farms_own_error_comes_through(void **state)
 {
     (void)state;
@@ -203,6 +239,7 @@ int main(void)
         cmocka_unit_test(a_request_gets_its_answer),
         cmocka_unit_test(a_lost_request_is_sent_again),
         cmocka_unit_test(bad_answers_are_refused),
+        cmocka_unit_test(a_status_may_come_in_parts),
         cmocka_unit_test(the_farms_own_error_comes_through),
         cmocka_unit_test(silence_is_an_unreachable_coordinator),
         cmocka_unit_test(waiting_can_be_ended),
