@@ -29,11 +29,12 @@ enum stage { STAGE_OUTSIDE, STAGE_INVITED, STAGE_MEMBER, STAGE_REVOKED };
 struct bearer {
     enum role role;
     enum stage stage;
-    uint32_t generation; /* of the key that it has, or is about to get */
-    uint32_t used;       /* of the one that it speaks with: the last that was accepted */
-    bool revoking;       /* an operator has asked for its revocation, and may not have heard yet */
-    bool short_lived;    /* its invite: may be too late */
-    uint64_t walk;       /* of its next step: one that was scheduled earlier means nothing */
+    uint32_t generation;  /* of the key that it has, or is about to get */
+    uint32_t used;        /* of the one that it speaks with: the last that was accepted */
+    struct curve_key key; /* that one */
+    bool revoking;        /* an operator has asked for its revocation, and may not have heard yet */
+    bool short_lived;     /* its invite: may be too late */
+    uint64_t walk;        /* of its next step: one that was scheduled earlier means nothing */
 };
 
 struct keys {
@@ -81,8 +82,7 @@ struct curve_key keys_worker(const struct world *w, uint32_t worker)
 
     if (!has_keys(w))
         return none;
-    return worker < w->set.workers ? key_of("key", worker, w->keys->bearers[worker].used)
-                                   : key_of("stranger", worker, 0);
+    return worker < w->set.workers ? w->keys->bearers[worker].key : key_of("stranger", worker, 0);
 }
 
 struct curve_key keys_client(const struct world *w, uint32_t client, uint32_t *connection)
@@ -93,7 +93,7 @@ struct curve_key keys_client(const struct world *w, uint32_t client, uint32_t *c
     if (!has_keys(w))
         return none;
     *connection = w->keys->bearers[w->set.workers + client].used;
-    return key_of("key", w->set.workers + client, *connection);
+    return w->keys->bearers[w->set.workers + client].key;
 }
 
 bool keys_worker_joined(const struct world *w, uint32_t worker)
@@ -287,6 +287,7 @@ static void joiner_told(struct world *w, uint32_t bearer, uint32_t connection, c
     if (m->joined) {
         b->stage = STAGE_MEMBER;
         b->used = b->generation;
+        b->key = own_key(w, bearer);
         if (bearer < w->set.workers)
             worker_rekeyed(w, bearer);
     } else if (b->short_lived) { /* too late */
