@@ -13,7 +13,7 @@
 
 struct blob {
     struct digest digest;
-    bool there;
+    bool there, removed; /* removed: by the farm itself */
     size_t size;
     char data[];
 };
@@ -98,6 +98,7 @@ static bool add(struct store_dir *s, const struct digest *d, const void *data, s
     }
     if (b) {
         b->there = true;
+        b->removed = false;
         return true;
     }
     b = xcalloc(1, sizeof *b + size + 1);
@@ -144,6 +145,13 @@ const char *blobs_text(struct world *w, const struct digest *d)
     return b ? b->data : NULL;
 }
 
+bool blobs_removed(struct world *w, const struct digest *d)
+{
+    const struct blob *b = index_get(&w->blobs->by_digest, mark(d));
+
+    return b && b->removed;
+}
+
 /* ---- what the farm asks of it ---- */
 
 int64_t store_dir_bytes(struct store_dir *s, const struct digest *d)
@@ -162,9 +170,10 @@ bool store_dir_remove(struct store_dir *s, const struct digest *d)
 {
     struct blob *b = index_get(&s->by_digest, mark(d));
 
-    if (!b || !b->there)
+    if (!b || !b->there || coordinator_step(s->w) != STEP_LIVES)
         return false;
     b->there = false;
+    b->removed = true;
     return true;
 }
 

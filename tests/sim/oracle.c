@@ -369,8 +369,8 @@ static void check_state(struct world *w, const Shotline__Lease *lease, bool firs
     w->oracle->resumed += first;
     const char *there = d->state && codec_digest(&state, &d->state->digest) ? blobs_text(w, &state) : NULL;
     digest_hex(&t->key, hex);
-    if (!there && first)
-        world_break(w, "task %" PRIu64 ": it is to go on from a state that is not there", lease->task);
+    if (!there && d->state && blobs_removed(w, &state)) /* else it was lost in the meantime: the worker will see */
+        world_break(w, "task %" PRIu64 ": it is to go on from a state that the farm has thrown away", lease->task);
     else if (there && (strncmp(there, "saved ", 6) || !strstr(there, hex)))
         world_break(w, "task %" PRIu64 ": it is to go on from what is no state of its own", lease->task);
 }
@@ -831,7 +831,12 @@ static void check_failed(struct world *w, const struct video *v, const struct ex
         return;
     }
     w->oracle->videos_failed++;
-    if (sscanf(v->reason, "task %" SCNu64, &id) != 1 || id >= o->leased_room || o->leased[id].attempt < 3)
+    const bool known = sscanf(v->reason, "task %" SCNu64, &id) == 1 && id < o->leased_room;
+    const uint32_t able = w->set.workers < 4 ? 1 : 3; /* others may have been away */
+    /* For want of memory: with any other reason it must have been tried on several workers, or lost several times. */
+    const bool small = known && strstr(v->reason, "enough memory") && o->leased[id].too_small_bytes[PROFILE_LEAN];
+
+    if (!known || (!small && o->leased[id].attempt < able))
         world_break(w, "video %" PRIu64 " failed, and nothing explains it: %s", v->id.v, v->reason);
 }
 

@@ -221,6 +221,7 @@ void blobs_open(struct world *w);
 void blobs_close(struct world *w);
 bool blobs_upload(struct world *w, const struct digest *d, const char *text); /* false: no room */
 const char *blobs_text(struct world *w, const struct digest *d);              /* NULL: it is not there */
+bool blobs_removed(struct world *w, const struct digest *d);                  /* by the farm itself */
 /* Loses one stored output or state; the key is zero for the latter. Returns the key of its task; false when there is
  * none. */
 bool blobs_lose_one(struct world *w, struct digest *key);
