@@ -29,7 +29,7 @@
 
 struct settings {
     const char *farm, *join, *key, *state, *device, *name, *pack;
-    int64_t cache_bytes;
+    int64_t cache_bytes, device_bytes;
     double patience_s;
     bool join_only, list_devices, validate, version;
 };
@@ -110,6 +110,13 @@ static enum args_result read_settings(struct settings *s, int argc, char **argv,
           .max = 9e15,
           .value = "N",
           .help = "keep at most so many bytes of blobs [20 GiB]" },
+        { .name = "device-bytes",
+          .kind = ARG_INT,
+          .to = &s->device_bytes,
+          .min = 1 << 20,
+          .max = 9e15,
+          .value = "N",
+          .help = "use at most so many bytes of device memory [all]" },
         { .name = "patience",
           .kind = ARG_NUMBER,
           .to = &s->patience_s,
@@ -294,6 +301,8 @@ static bool prove_device(struct device *d, struct error *err)
         return false;
     str_copy(d->name, sizeof d->name, exec_device_name(d->ready));
     d->bytes = device_bytes(d->name);
+    if (d->options.max_bytes && d->options.max_bytes < d->bytes)
+        d->bytes = d->options.max_bytes;
     if (!kernel_proof(d->ready, &d->proof, err))
         return error_wrap(err, "device \"%s\": kernel proof", d->name);
     if (digest_equal(&d->proof, &expected))
@@ -404,8 +413,10 @@ static bool run(struct settings *s, struct error *err)
 {
     static char name[128]; /* the log borrows it for ever */
     struct places places = { .lock_fd = -1 };
-    struct device device = { .options = {
-                                 .device = s->device, .cache_dir = places.pipelines, .validate = s->validate } };
+    struct device device = { .options = { .device = s->device,
+                                          .cache_dir = places.pipelines,
+                                          .max_bytes = s->device_bytes,
+                                          .validate = s->validate } };
     struct credential credential = { 0 };
     struct endpoint_keys keys = { 0 };
     const struct endpoint_keys *with_keys = NULL;

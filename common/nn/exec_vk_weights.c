@@ -8,10 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BLOCK_BYTES (32 << 20) /* small weights share buffers: devices bound the number of allocations */
-#define SMALL_BLOCK (1 << 20)  /* where large ones do not stay */
-#define PIECE       (1 << 20)  /* elements converted at a time */
-#define COLUMNS     16         /* converted at a time, of a packed weight */
+/* Small weights share buffers: devices bound the number of allocations. */
+#define FIRST_BLOCK (128 << 10)
+#define LAST_BLOCK  (32 << 20)
+#define PIECE       (1 << 20) /* elements converted at a time */
+#define COLUMNS     16        /* converted at a time, of a packed weight */
 
 struct weight_entry {
     const void *data;
@@ -82,13 +83,22 @@ static void keep(struct vk_exec *x, const struct weight *w, const struct pack_fo
     x->weights[x->weight_count++] = (struct weight_entry){ w->data, fingerprint(w), *f, *range };
 }
 
+/* Blocks grow with what is there, so that a small model, or one whose large weights are streamed, takes little. */
+static int64_t next_block(const struct vk_exec *x)
+{
+    int64_t there = 0;
+    for (const struct weight_block *b = x->blocks; b; b = b->next)
+        there += gpu_buffer_bytes(b->buffer);
+    return there < FIRST_BLOCK ? FIRST_BLOCK : there > LAST_BLOCK ? LAST_BLOCK : vk_padded(x, there);
+}
+
 /* Room in a shared block, or in one of its own for what is large. */
 static bool reserve(struct vk_exec *x, int64_t bytes, struct gpu_range *to, struct error *err)
 {
     bytes = vk_padded(x, bytes);
     struct weight_block *b = x->blocks;
     if (!b || b->used + bytes > gpu_buffer_bytes(b->buffer)) {
-        int64_t room = x->streams ? SMALL_BLOCK : BLOCK_BYTES;
+        int64_t room = next_block(x);
         bool large = bytes > room / 4;
         b = xcalloc(1, sizeof *b);
         b->buffer = gpu_buffer_new(x->gpu, large ? bytes : room, err);

@@ -117,7 +117,14 @@ struct task_outputs bench_execute(struct bench *b, Shotline__TaskSpec *spec)
         spec->profile = SHOTLINE__PROFILE__PROFILE_LEAN;
     if (b->alone)
         studio_clear(b->studio);
-    if (!task_execute(&b->run, spec, &out, &err))
+    bool done = task_execute(&b->run, spec, &out, &err);
+    if (!done && b->falls_back && err.kind == ERROR_MEMORY) {
+        assert_int_equal(exec_bytes_used(b->exec), 0); /* nothing is left behind */
+        b->fell_back++;
+        spec->profile = SHOTLINE__PROFILE__PROFILE_LEAN;
+        done = task_execute(&b->run, spec, &out, &err);
+    }
+    if (!done)
         fail_msg("%s", err.text);
     assert_int_equal(bench_files(b->run.scratch_dir), 0);
     return out;

@@ -22,6 +22,8 @@ struct bench {
     uint32_t cancel_at; /* 0: never */
     bool lean;          /* tasks run in the lean profile */
     bool alone;         /* each begins with nothing on the device */
+    bool falls_back;    /* what runs out of memory is done again lean, as the coordinator would have it */
+    uint32_t fell_back; /* how often */
 };
 
 /* A blob that a task names; `blob` points into it. */
