@@ -24,7 +24,8 @@ struct weight_entry {
 struct weight_block {
     struct gpu_buffer *buffer;
     int64_t used;
-    int users; /* programs */
+    int users;  /* programs */
+    bool large; /* of one weight that is large */
     struct weight_block *next;
 };
 
@@ -83,12 +84,13 @@ static void keep(struct vk_exec *x, const struct weight *w, const struct pack_fo
     x->weights[x->weight_count++] = (struct weight_entry){ w->data, fingerprint(w), *f, *range };
 }
 
-/* Blocks grow with what is there, so that a small model, or one whose large weights are streamed, takes little. */
+/* Shared blocks grow with what they hold, so that a small model, or one whose large weights are streamed, takes little.
+ */
 static int64_t next_block(const struct vk_exec *x)
 {
     int64_t there = 0;
     for (const struct weight_block *b = x->blocks; b; b = b->next)
-        there += gpu_buffer_bytes(b->buffer);
+        there += b->large ? 0 : gpu_buffer_bytes(b->buffer);
     return there < FIRST_BLOCK ? FIRST_BLOCK : there > LAST_BLOCK ? LAST_BLOCK : vk_padded(x, there);
 }
 
@@ -99,14 +101,14 @@ static bool reserve(struct vk_exec *x, int64_t bytes, struct gpu_range *to, stru
     struct weight_block *b = x->blocks;
     if (!b || b->used + bytes > gpu_buffer_bytes(b->buffer)) {
         int64_t room = next_block(x);
-        bool large = bytes > room / 4;
         b = xcalloc(1, sizeof *b);
-        b->buffer = gpu_buffer_new(x->gpu, large ? bytes : room, err);
+        b->large = bytes > LAST_BLOCK / 4;
+        b->buffer = gpu_buffer_new(x->gpu, b->large || bytes > room ? bytes : room, err);
         if (!b->buffer) {
             free(b);
             return false;
         }
-        if (large && x->blocks) { /* the block that still has room stays in front */
+        if (b->large && x->blocks) { /* the block that still has room stays in front */
             b->next = x->blocks->next;
             x->blocks->next = b;
         } else {
