@@ -1,6 +1,5 @@
-/* worker - the real agent (worker/agent) on a simulated machine: a runner whose results are a function of the task's
- * key, an outbox that outlives the process, a clock of its own. Machines are killed, wiped, stalled, cut off and lied
- * about. */
+/* worker - the real agent (worker/agent) on a simulated machine: an outbox that outlives the process, a clock of its
+ * own; standin.c does its tasks. Machines are killed, wiped, stalled, cut off and lied about. */
 #include "tests/sim/machine.h"
 
 #include "common/wire/codec.h"
