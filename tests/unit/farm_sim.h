@@ -210,6 +210,21 @@ static inline void sim_free(struct sim **s)
     *s = NULL;
 }
 
+/* A test's set-up and end: *state is a fresh farm. */
+static inline int sim_setup(void **state)
+{
+    *state = sim_new();
+    return 0;
+}
+
+static inline int sim_teardown(void **state)
+{
+    struct sim *s = *state;
+
+    sim_free(&s);
+    return 0;
+}
+
 static inline void sim_turn(struct sim *s)
 {
     struct error err = { 0 };

@@ -136,20 +136,6 @@ static void an_accepted_take_is_not_judged_twice(void **state)
 
 /* ---- the farm ---- */
 
-static int setup(void **state)
-{
-    *state = sim_new();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct sim *s = *state;
-
-    sim_free(&s);
-    return 0;
-}
-
 #define PROMPT "a monster walks"
 
 /* Shot 1 comes out black so many times. Returns the manifest; the coordinator dies after every `crash_every` results.
@@ -276,7 +262,7 @@ static void garbled_scores_are_refused(void **state)
     assert_non_null(strstr(t->trouble, "scores"));
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, sim_setup, sim_teardown)
 
 int main(void)
 {
