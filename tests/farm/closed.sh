@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A farm on tcp:// is closed: whoever has no key, a revoked one, an invite that was used or has expired, or a role that
 # does not allow it is refused, hears why, and is logged once; so is who sends what is too large, malformed or not what
-# its digest says. The farm goes on, remembers all of it after a kill, and renders for those who may.
+# its digest says, or opens too many connections. The farm goes on, remembers all of it after a kill, and renders for those who may.
 . "$(dirname "$0")/lib.sh" "$1"
 hostile=$(realpath "$2")
 micro_pack "$work/pack"
@@ -187,6 +187,23 @@ line=$("$shotline" invite worker --name gpu 2>/dev/null) || fail "the name of a 
     fail "a new line does not bring a revoked worker back: $(cat "$work/join.log")"
 "$shotline" keys | grep -qE '^gpu +worker +member' || fail "keys: $("$shotline" keys)"
 "$shotline" cancel "$second" || fail "an operator cannot cancel"
+
+# Four connections of one address: the others are hung up on, until those close.
+kill -9 "$coordinator"
+{ wait "$coordinator"; } 2>/dev/null
+start_coordinator --connections 4 || fail "no coordinator with few connections: $(tail -n 3 "$log")"
+open=() closed=0
+for _ in {1..9}; do
+    exec {fd}<>/dev/tcp/127.0.0.1/$((port + 1))
+    timeout 3 cat <&$fd >/dev/null &
+    open+=($!)
+    exec {fd}>&-
+done
+for pid in "${open[@]}"; do
+    wait "$pid" && closed=$((closed + 1))
+done
+[ $closed -eq 5 ] || fail "$closed of 9 connections were closed, expected 5"
+logged 1 "its address has too many connections open"
 
 # Keys that others can read stop the coordinator.
 kill -9 "$coordinator"
