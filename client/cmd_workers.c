@@ -64,7 +64,12 @@ static bool list_or_drain(void *options, const char *const *operands, int count,
     const Shotline__FromFarm *reply = command_ask(&o->farm, &request, &arena, err);
     bool ok = reply && ((o->drain ? reply->drained != NULL : reply->workers != NULL) ||
                         error_set(err, ERROR_INPUT, "the farm's answer lists no workers"));
-    if (ok && !o->drain) {
+    if (ok && o->drain && o->farm.json) {
+        output_json(json_pack("{s:s, s:s, s:i}", "event", "drained", "name", o->drain, "workers",
+                              (int)reply->drained->workers));
+    } else if (ok && o->drain) {
+        fprintf(stderr, "%s was told to hand back its work and leave\n", o->drain);
+    } else if (ok) {
         print_workers(reply->workers, o->farm.json, &text);
         output_text(&text);
     }

@@ -87,7 +87,8 @@ resumed=$(grep -c 'task.lease.* from_step=[1-9]' "$log")
 # An operator's word.
 "$shotline" workers --drain nobody 2>"$work/drain.err" && fail "a worker that is not there was drained"
 [ "$(wc -l <"$work/drain.err")" -eq 1 ] || fail "drain of nobody said: $(cat "$work/drain.err")"
-"$shotline" workers --drain four || fail "workers --drain"
+"$shotline" workers --drain four 2>"$work/drain.err" || fail "workers --drain: $(cat "$work/drain.err")"
+grep -q "^four was told" "$work/drain.err" || fail "workers --drain said: $(cat "$work/drain.err")"
 wait "$worker"
 code=$?
 [ $code -eq 0 ] || fail "a worker that was drained from afar ended with $code"
