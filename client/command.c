@@ -1,6 +1,7 @@
 /* command - what the commands have in common: reading their arguments, finding the farm, asking it. */
 #include "client/commands.h"
 #include "client/farms.h"
+#include "client/target.h"
 #include "common/base/str.h"
 #include "common/wire/endpoint.h"
 
@@ -151,10 +152,9 @@ bool command_duration(const char *text, uint64_t *ms, struct error *err)
 
 bool command_campaign(const char *text, uint64_t *id, struct error *err)
 {
-    char *end;
-    unsigned long long v = strtoull(text, &end, 10);
-    if (end == text || *end != '\0' || *text == '-' || *text == '+')
+    struct target t;
+    if (!target_read(&t, text, false, NULL) || t.kind != TARGET_CAMPAIGN)
         return error_set(err, ERROR_USAGE, "\"%s\" is not the number of a campaign", text);
-    *id = v;
+    *id = t.campaign;
     return true;
 }

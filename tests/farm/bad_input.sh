@@ -47,6 +47,7 @@ refused 1 "file/out" "$shotline" render --prompt x -o "$work/file/out" --state "
 refused 1 "unreachable coordinator" "$shotline" status --farm "ipc://$work/nobody" --timeout 0.5
 SHOTLINE_FARM=ipc://$work/nobody refused 1 "unreachable coordinator" "$shotline" plan --prompt x --timeout 0.5
 refused 2 "ipc:///" "$shotline" status --farm "nonsense"
+refused 2 "is not the number of a campaign" "$shotline" cancel 99999999999999999999
 refused 2 "--pack: a farm plans with its own" "$shotline" plan --prompt x --farm "ipc://$work/nobody" --pack "$work/pack"
 
 # Where nobody says which farm: a folder in which somebody else could answer is not asked.
