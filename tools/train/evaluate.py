@@ -25,7 +25,7 @@ from picture import png_write, sheet, to_bytes
 SEED, REAL_SEED = 101, 102
 SETS = ["words", "references", "named", "windows", "vae"]
 SHORT, LONG, STRIDE = 2.0, 4.0, 4   # seconds: 17 and 33 drawn frames; frames of a latent
-# name: least share, as issue 3 asks
+# name: the least share that a pack should reach
 ASKED = {"place": .95, "shape": .90, "colour": .90, "product": .90, "action": .80, "camera": .80, "light": None, "size": None, "hat": None}
 
 

@@ -8,7 +8,6 @@ from world import cast, clip
 
 
 ALIAS = ["bubu", "kiki", "toto"]              # what the planner calls those whom a campaign names
-DRAWN_AS = {"jumping": "waving"}        # the planner knows jumping; this painter cannot draw it and lets the figure wave
 
 
 def grammar_json():
@@ -18,7 +17,7 @@ def grammar_json():
     return {"shortest_ms": 1000, "unit_ms": 500, "longest_ms": 4000, "max_cast": 3, "max_actors": 1, "alias": ALIAS,
             "phrases": {"character": [["a "], colours, [" "], cast.BODIES, [" monster"], hats],
                         "product": [["a "], colours, [" "], cast.PRODUCTS]},
-            "actions": {"character": {a: DRAWN_AS.get(a, a) for a in cast.ACTIONS}, "product": {"on display": "on display"}},
+            "actions": {"character": {a: a for a in cast.ACTIONS}, "product": {"on display": "on display"}},
             "place": clip.PLACE_WORDS, "light": clip.LIGHT_WORDS, "size": clip.SIZE_WORDS, "angle": {"eye level": ""},
             "camera": clip.CAMERA_WORDS, "transition": {"cut": "", "dissolve": ""}}
 

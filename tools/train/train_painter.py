@@ -26,7 +26,7 @@ FIGURE_WEIGHT = 4.
 REFERENCE_ODDS = .75
 WINDOW_SIGMA = .66          # windows are only ever seen below this noise
 BATCH = {1: 64, 3: 24, 5: 16, 9: 9}         # per process
-LENGTHS, LENGTH_ODDS = [1, 3, 5, 9], [.30, .10, .42, .18]
+LENGTHS, LENGTH_ODDS = [1, 3, 5, 9], [.12, .08, .60, .20]
 
 
 class Kind:
