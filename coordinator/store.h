@@ -107,6 +107,9 @@ bool store_each_worker(struct store *s, store_worker_row *row, void *context, st
 bool store_each_key(struct store *s, store_key_row *row, void *context, struct error *err);
 /* Whose task it is; 0: unknown. */
 bool store_find_task(struct store *s, struct task_id task, struct campaign_id *campaign, struct error *err);
+/* Whether a task is done whose key this is or, when that is not known (NULL), whose last attempt. */
+bool store_find_done(struct store *s, struct task_id task, const struct digest *key, struct attempt attempt, bool *done,
+                     struct error *err);
 /* Ids given out so far, into the ledger and the fleet. */
 bool store_load_counters(struct store *s, struct ledger *l, struct fleet *f, struct error *err);
 

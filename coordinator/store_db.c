@@ -78,6 +78,7 @@ static const char *const statement_text[STATEMENTS] = {
                   " WHERE video = ? ORDER BY position",
     [EACH_WORKER] = "SELECT * FROM workers ORDER BY id",
     [FIND_TASK] = "SELECT videos.campaign FROM tasks JOIN videos ON videos.id = tasks.video WHERE tasks.id = ?",
+    [FIND_DONE] = "SELECT 1 FROM tasks WHERE id = ? AND state = ? AND (key = ? OR attempt = ?)",
     [FIND_COUNTER] = "SELECT value FROM counters WHERE name = ?",
     [PUT_KEY] = "INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?, ?, ?, ?)",
     [EACH_KEY] = "SELECT * FROM keys ORDER BY created_ms",

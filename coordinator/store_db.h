@@ -30,6 +30,7 @@ enum statement {
     EACH_WORKER,
     FIND_COUNTER,
     FIND_TASK,
+    FIND_DONE,
     PUT_KEY,
     EACH_KEY,
     DROP_OLD_INVITES,

@@ -227,6 +227,21 @@ bool store_find_task(struct store *s, struct task_id task, struct campaign_id *c
     return read_number(s, b, &campaign->v, "find a task", err);
 }
 
+bool store_find_done(struct store *s, struct task_id task, const struct digest *key, struct attempt attempt, bool *done,
+                     struct error *err)
+{
+    struct binder b = db_bind(s, FIND_DONE);
+    uint64_t found = 0;
+
+    db_int(&b, (int64_t)task.v);
+    db_int(&b, TASK_DONE);
+    db_digest(&b, key);
+    db_int(&b, key ? -1 : (int64_t)attempt.v);
+    bool ok = read_number(s, b, &found, "find a task", err);
+    *done = found;
+    return ok;
+}
+
 bool store_find_forgotten(struct store *s, const uint8_t token[16], struct campaign_id *campaign, struct error *err)
 {
     struct binder b = db_bind(s, FIND_FORGOTTEN);

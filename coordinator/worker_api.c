@@ -7,7 +7,6 @@
 #include "coordinator/leases.h"
 #include "coordinator/lifecycle.h"
 #include "coordinator/patience.h"
-#include "coordinator/shelf.h"
 #include "coordinator/standing.h"
 #include "coordinator/text.h"
 #include "coordinator/worker_tell.h"
@@ -285,13 +284,21 @@ static bool on_done(struct farm *f, struct worker *w, const struct peer *peer, c
     struct digest missing[TASK_MAX_OUTPUTS], key;
     size_t missing_count;
     struct error fault;
-    struct task *t = shelf_task(f, (struct task_id){ d->task }, &fault); /* said again long after its campaign ended? */
-    bool same_key = t && d->has_key && codec_digest(&key, &d->key) && digest_equal(&key, &t->key);
+    struct task *t = ledger_task(&f->ledger, (struct task_id){ d->task });
+    bool has_key = d->has_key && codec_digest(&key, &d->key), same_key = t && has_key && digest_equal(&key, &t->key);
     struct worker *owner = t ? fleet_worker(&f->fleet, t->worker) : NULL;
     enum claim claim = !same_key ? CLAIM_NONE : owner && is_heir(w, owner) ? CLAIM_HEIR : CLAIM_KEY;
     /* A result that a worker kept from another farm may carry the numbers of a task of ours, but never its key. */
     enum report report = t && (same_key || !d->has_key) ? task_judge(t, w->id, attempt, claim) : REPORT_SUPERSEDED;
 
+    /* Said again after its campaign was put on the shelf: answered from its record, for which nothing is loaded. */
+    if (!t && (has_key || !d->has_key)) {
+        bool done;
+
+        if (!store_find_done(f->store, (struct task_id){ d->task }, has_key ? &key : NULL, attempt, &done, err))
+            return false;
+        report = done ? REPORT_REPEATED : report;
+    }
     if (report == REPORT_SUPERSEDED) {
         count_superseded(f, w, t, d->task, d->attempt);
         tell_ack(f, peer, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_SUPERSEDED, NULL, 0);

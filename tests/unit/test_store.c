@@ -170,6 +170,9 @@ static void what_is_saved_comes_back(void **state)
     assert_int_equal(owner.v, c->id.v);
     assert_true(store_find_task(s, (struct task_id){ 9999 }, &owner, &err));
     assert_int_equal(owner.v, 0);
+    bool done;
+    assert_true(store_find_done(s, t->id, &t->key, (struct attempt){ 0 }, &done, &err));
+    assert_false(done); /* it is only leased */
     assert_true(seen.video.has_graph);
     assert_int_equal(seen.task[t->position].attempt.v, t->attempt.v);
     assert_int_equal(seen.task[t->position].state, t->state);

@@ -2,6 +2,7 @@
 
 Sets:
   words       one shot each of prompts that were never drawn in training; what they show against what they ask
+  products    the same of products, all of whose words training has drawn together: there are only 640 such prompts
   references  videos of three shots with a reference image, in pairs that differ in the image alone
   named       videos of three shots without one: does the character keep its look
   windows     long shots rendered in windows and whole: do they differ more at the windows' borders
@@ -23,7 +24,7 @@ import world
 from picture import png_write, sheet, to_bytes
 
 SEED, REAL_SEED = 101, 102
-SETS = ["words", "references", "named", "windows", "vae"]
+SETS = ["words", "products", "references", "named", "windows", "vae"]
 SHORT, LONG, STRIDE = 2.0, 4.0, 4   # seconds: 17 and 33 drawn frames; frames of a latent
 # name: the least share that a pack should reach
 ASKED = {"place": .95, "shape": .90, "colour": .90, "product": .90, "action": .80, "camera": .80, "light": None, "size": None, "hat": None}
@@ -114,16 +115,16 @@ def strip(pixels, wrong, width=3):
     return picked
 
 
-def set_words(farm, judge, real, table, specs):
+def set_words(farm, judge, real, table, specs, name="words"):
     seconds = [LONG if i % 9 == 8 else SHORT for i in range(len(specs))]
     plans = {f"p{i:03d}": shoot.plan_of([s], seconds[i]) for i, s in enumerate(specs)}
     names, files = list(plans), {}
     for i in range(0, len(names), shoot.SHOTS_A_CAMPAIGN):
         part = {n: plans[n] for n in names[i:i + shoot.SHOTS_A_CAMPAIGN]}
-        files.update(farm.render(f"words-{i}", part, seed=SEED + i))
+        files.update(farm.render(f"{name}-{i}", part, seed=SEED + i))
     answers, ratios, cells, misses = {}, {"sharpness": [], "motion": [], "flicker": []}, [], []
-    for name, spec in zip(names, specs):
-        pixels = farm.frames(files[name])
+    for video, spec in zip(names, specs):
+        pixels = farm.frames(files[video])
         right = right_of(spec, judges.read(judge, pixels[:16])[0])
         wrong = [k for k, v in right.items() if not v]
         if wrong:
@@ -136,10 +137,10 @@ def set_words(farm, judge, real, table, specs):
             ratios[k].append(m(drawn_) / max(m(truth), measures.EPS))
         cells.append(strip(pixels, any(k in ASKED and ASKED[k] for k in wrong)))
     for k, least in ASKED.items():
-        if k in answers:                        # a small sample may have no product
-            table.add(k, *share(answers[k]), least, real.get(k))
+        if k in answers:                        # monsters have no product
+            table.add(k if name == "words" else f"{name}: {k}", *share(answers[k]), least, real.get(k))
     for k, v in ratios.items():
-        table.add(f"{k} against real clips of the same spec", float(np.median(v)), len(v), text=f"{np.median(v):.2f} (median)")
+        table.add(f"{'' if name == 'words' else name + ': '}{k} against real clips of the same spec", float(np.median(v)), len(v), text=f"{np.median(v):.2f} (median)")
     return cells, misses
 
 
@@ -248,6 +249,7 @@ def main():
     p.add_argument("--to", default="evaluation")
     p.add_argument("--sets", default=",".join(SETS))
     p.add_argument("--prompts", type=int, default=108)
+    p.add_argument("--products", type=int, default=32)
     p.add_argument("--videos", type=int, default=20)
     p.add_argument("--long-shots", type=int, default=8)
     p.add_argument("--real", type=int, default=200, help="real clips that judges and palette are asked about first")
@@ -265,6 +267,11 @@ def main():
     if "words" in sets:
         cells, misses = set_words(farm, judge, real, table, held_out(SEED, a.prompts, known))
         rows += [sum(cells[i:i + 4], []) for i in range(0, len(cells) - 3, 4)]
+    if "products" in sets:
+        specs = [s for s in (world.spec_numbered(SEED + 9, i) for i in range(20 * a.products)) if "product" in s["figure"]]
+        more, missed = set_words(farm, judge, real, table, specs[:a.products], "products")
+        rows += [sum(more[i:i + 4], []) for i in range(0, len(more) - 3, 4)]
+        misses += missed
     if "references" in sets:
         pairs = set_references(farm, judge, palette, real, table, known, a.videos)
         rows += [sum(pairs[i:i + 3], []) for i in range(0, len(pairs) - 2, 3)]

@@ -45,8 +45,8 @@ class Farm:
             png_write(f"{out}/reference.png", image)
             m = next(iter(plans.values()))["cast"][0]
             member = f'cast = ( {{ id = "{m["id"]}"; kind = "{m["kind"]}"; phrase = "{m["phrase"]}"; image = "reference.png"; }} );\n'
-        with open(f"{out}/campaign.cfg", "w") as f:             # crf 0: what is judged is the painter and not x264
-            f.write(f'name = "{name}";\noutput = {{ crf = 0; }};\n{member}videos = (\n  ' + ",\n  ".join(videos) + "\n);\n")
+        with open(f"{out}/campaign.cfg", "w") as f:             # crf 0: what is judged is the painter and not x264; nor its second try
+            f.write(f'name = "{name}";\ntakes = 1;\noutput = {{ crf = 0; }};\n{member}videos = (\n  ' + ",\n  ".join(videos) + "\n);\n")
         done = subprocess.run([self.shotline, "render", f"{out}/campaign.cfg", "-o", out, "--state", f"{self.folder}/state", "--pack", self.pack]
                               + self.options, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         if done.returncode:
