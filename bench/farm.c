@@ -517,7 +517,7 @@ static void submit_all(struct crowd *c, const char *address, const struct curve_
             kill(c->farm, SIGTERM);
             _exit(1);
         }
-        tasks += VIDEOS * 12; /* at least */
+        tasks += VIDEOS * 8; /* at least */
         arena_free(&arena);
     }
     grammar_close(&g);
@@ -544,8 +544,15 @@ static void farm_crowd(const char *base, const struct curve_key *farm)
     submit_all(&c, clients, farm);
     uint64_t warm = (uint64_t)options.tasks / 10, all = warm + (uint64_t)options.tasks * 8 / 10;
     int mark = 0;
-    while (c.done < all) {
+    int64_t moved_ms = clock_now_ms();
+    for (uint64_t before = 0; c.done < all; before = c.done) {
         crowd_turn(&c, false);
+        moved_ms = c.done > before ? clock_now_ms() : moved_ms;
+        if (clock_now_ms() - moved_ms > 60000) {
+            fprintf(stderr, "farm: nothing is done any more after %" PRIu64 " of %" PRIu64 " tasks\n", c.done, all);
+            kill(c.farm, SIGTERM);
+            _exit(1);
+        }
         if (c.done >= warm && !began_us) {
             began_us = clock_now_us();
             from = c.done;
