@@ -114,7 +114,8 @@ void disk_lose_power(struct world *w)
         }
         f->dirty_count = 0;
         resize(&f->now, f->durable.size);
-        memcpy(f->now.data, f->durable.data, f->durable.size);
+        if (f->durable.size)
+            memcpy(f->now.data, f->durable.data, f->durable.size);
     }
 }
 
