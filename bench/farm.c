@@ -576,7 +576,7 @@ static void farm_crowd(const char *base, const struct curve_key *farm)
     _exit(0);
 }
 
-static void measure_farm(const char *base, const char *state)
+static bool measure_farm(const char *base, const char *state)
 {
     const struct curve_pair own = curve_pair_new();
     struct farm farm;
@@ -626,7 +626,8 @@ static void measure_farm(const char *base, const char *state)
         kill(child, SIGKILL);
         die("the farm", &err);
     }
-    waitpid(child, NULL, 0);
+    int status;
+    ok = waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
     struct store_work work = store_work(store);
     printf("%.1f records a commit, %.2f ms a commit\n",
            (double)work.records / (double)(work.commits ? work.commits : 1),
@@ -639,6 +640,7 @@ static void measure_farm(const char *base, const char *state)
     store_close(&store);
     guard_close(&guard);
     close(signals);
+    return ok;
 }
 
 int main(int argc, char **argv)
@@ -725,7 +727,7 @@ int main(int argc, char **argv)
         _exit(0);
     }
     waitpid(apart, NULL, 0);
-    measure_farm(base, state);
+    bool ok = measure_farm(base, state);
     free(pairs);
-    return file_remove_tree(state, &err) ? 0 : 1;
+    return file_remove_tree(state, &err) && ok ? 0 : 1;
 }
