@@ -3,7 +3,8 @@
 x = (1 - s) clip + s noise, the target is noise - clip, and s leans to the noisy side, where the text decides what is drawn. First images alone (cheap, and all
 places, lights and figures are learnt from them), then clips of 3 to 9 latents among some images. Some samples carry
 their figure's reference image as a leading latent frame: only there can the painter see the pattern and second colour, which no
-caption tells. Some are windows out of the middle of a shot, at the low noise
+caption tells. Many are reference images by themselves: the farm draws one for a character that has none, and a vague one
+would be read differently in every shot. Some are windows out of the middle of a shot, at the low noise
 at which the farm hands a shot over to its windows. The cells that the figure fills count more: the figures are
 what a prompt controls, and they are small.
 """
@@ -26,7 +27,8 @@ FIGURE_WEIGHT = 4.
 REFERENCE_ODDS = .75
 WINDOW_SIGMA = .66          # windows are only ever seen below this noise
 BATCH = {1: 64, 3: 24, 5: 16, 9: 9}         # per process
-LENGTHS, LENGTH_ODDS = [1, 3, 5, 9], [.12, .08, .60, .20]
+LENGTHS, LENGTH_ODDS = [1, 3, 5, 9], [.34, .06, .43, .17]
+IMAGE_ODDS = {"references": .60, "clips": .15, "images": .25}    # what one latent frame shows
 
 
 class Kind:
@@ -91,7 +93,9 @@ class Samples:
         length = 1 if images_only else int(self.shape_rng.choice(LENGTHS, p=LENGTH_ODDS))
         name, first = "images" if length == 1 else "clips", 0
         if length == 1:                 # the first latent frame of a clip is an image too
-            name = str(self.shape_rng.choice(["references", "clips" if self.clips_ready() else "images", "images"], p=[.12, .20, .68]))
+            name = str(self.shape_rng.choice(list(IMAGE_ODDS), p=list(IMAGE_ODDS.values())))
+            if name == "clips" and not self.clips_ready():
+                name = "images"
         if length == 5 and self.shape_rng.rand() < .22:
             first = 1 + int(self.shape_rng.randint(4))
         references = int(name != "references" and self.shape_rng.rand() < REFERENCE_ODDS)
