@@ -12,7 +12,7 @@
 #include "common/base/log.h"
 #include "common/wire/codec.h"
 #include "common/wire/zap.h"
-#include "coordinator/guard.h"
+#include "coordinator/api/guard.h"
 #include "coordinator/loop.h"
 #include "proto/client.pb-c.h"
 #include "proto/worker.pb-c.h"

@@ -11,8 +11,8 @@
 #include "common/nn/exec.h"
 #include "common/nn/pack.h"
 #include "common/nn/safetensors.h"
-#include "worker/dit.h"
-#include "worker/vae.h"
+#include "worker/models/dit.h"
+#include "worker/models/vae.h"
 
 #include <limits.h>
 #include <math.h>

@@ -10,8 +10,8 @@
 #include "common/nn/exec.h"
 #include "common/nn/pack.h"
 #include "common/wire/store_dir.h"
-#include "worker/task.h"
-#include "worker/video_stitch.h"
+#include "worker/tasks/task.h"
+#include "worker/video/video_stitch.h"
 
 #include <stdio.h>
 #include <stdlib.h>

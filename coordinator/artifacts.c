@@ -1,9 +1,9 @@
 #include "coordinator/artifacts.h"
 
 #include "common/base/log.h"
-#include "coordinator/lifecycle.h"
-#include "coordinator/manifest.h"
-#include "coordinator/verify.h"
+#include "coordinator/core/lifecycle.h"
+#include "coordinator/core/manifest.h"
+#include "coordinator/core/verify.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

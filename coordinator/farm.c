@@ -5,17 +5,17 @@
 #include "common/base/log.h"
 #include "common/nn/version.h"
 #include "common/wire/codec.h"
-#include "coordinator/admission.h"
+#include "coordinator/api/admission.h"
 #include "coordinator/artifacts.h"
-#include "coordinator/client_api.h"
-#include "coordinator/journal.h"
+#include "coordinator/api/client_api.h"
+#include "coordinator/store/journal.h"
 #include "coordinator/judging.h"
 #include "coordinator/leases.h"
-#include "coordinator/lifecycle.h"
+#include "coordinator/core/lifecycle.h"
 #include "coordinator/planning.h"
 #include "coordinator/recover.h"
 #include "coordinator/shelf.h"
-#include "coordinator/worker_api.h"
+#include "coordinator/api/worker_api.h"
 
 #include <inttypes.h>
 #include <limits.h>

@@ -12,11 +12,11 @@
 #include "common/nn/pack.h"
 #include "common/wire/endpoint.h"
 #include "common/wire/store_dir.h"
-#include "coordinator/fleet.h"
-#include "coordinator/gates.h"
-#include "coordinator/grammar.h"
-#include "coordinator/ledger.h"
-#include "coordinator/store.h"
+#include "coordinator/core/fleet.h"
+#include "coordinator/core/gates.h"
+#include "coordinator/plan/grammar.h"
+#include "coordinator/core/ledger.h"
+#include "coordinator/store/store.h"
 
 #include <protobuf-c/protobuf-c.h>
 

@@ -1,7 +1,7 @@
 /* shotline-fsck - whether a stopped farm's state folder agrees with itself. `shotline fsck` starts it. */
 #include "common/base/args.h"
 #include "common/base/json.h"
-#include "coordinator/fsck.h"
+#include "coordinator/store/fsck.h"
 
 #include <inttypes.h>
 #include <stdio.h>

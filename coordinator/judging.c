@@ -1,8 +1,8 @@
 #include "coordinator/judging.h"
 
 #include "common/base/log.h"
-#include "coordinator/lifecycle.h"
-#include "coordinator/takes.h"
+#include "coordinator/core/lifecycle.h"
+#include "coordinator/core/takes.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

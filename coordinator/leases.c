@@ -1,10 +1,10 @@
 #include "coordinator/leases.h"
 
 #include "common/base/log.h"
-#include "coordinator/lifecycle.h"
-#include "coordinator/patience.h"
-#include "coordinator/schedule.h"
-#include "coordinator/worker_tell.h"
+#include "coordinator/core/lifecycle.h"
+#include "coordinator/core/patience.h"
+#include "coordinator/core/schedule.h"
+#include "coordinator/api/worker_tell.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -6,14 +6,14 @@
 #include "common/nn/kernel_proof.h"
 #include "common/wire/blob.h"
 #include "common/wire/zap.h"
-#include "coordinator/admission.h"
-#include "coordinator/guard.h"
-#include "coordinator/journal.h"
-#include "coordinator/keyring.h"
+#include "coordinator/api/admission.h"
+#include "coordinator/api/guard.h"
+#include "coordinator/store/journal.h"
+#include "coordinator/api/keyring.h"
 #include "coordinator/loop.h"
-#include "coordinator/planner.h"
+#include "coordinator/plan/planner.h"
 #include "coordinator/planner_thread.h"
-#include "coordinator/state_lock.h"
+#include "coordinator/store/state_lock.h"
 
 #include <errno.h>
 #include <inttypes.h>

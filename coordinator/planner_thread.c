@@ -2,7 +2,7 @@
 
 #include "common/base/arena.h"
 #include "common/base/log.h"
-#include "coordinator/planner.h"
+#include "coordinator/plan/planner.h"
 
 #include <czmq.h>
 #include <errno.h>

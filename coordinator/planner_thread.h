@@ -4,7 +4,7 @@
 
 #include "common/base/error.h"
 #include "common/base/hash.h"
-#include "coordinator/grammar.h"
+#include "coordinator/plan/grammar.h"
 
 struct planner_thread;
 struct planner;

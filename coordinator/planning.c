@@ -2,12 +2,12 @@
 
 #include "common/base/log.h"
 #include "common/nn/version.h"
-#include "coordinator/client_api.h"
-#include "coordinator/compile.h"
-#include "coordinator/intake.h"
-#include "coordinator/lifecycle.h"
+#include "coordinator/api/client_api.h"
+#include "coordinator/core/compile.h"
+#include "coordinator/api/intake.h"
+#include "coordinator/core/lifecycle.h"
 #include "coordinator/planner_thread.h"
-#include "coordinator/verify.h"
+#include "coordinator/core/verify.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

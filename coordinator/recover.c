@@ -2,10 +2,10 @@
 
 #include "common/base/log.h"
 #include "common/wire/codec.h"
-#include "coordinator/intake.h"
-#include "coordinator/lifecycle.h"
+#include "coordinator/api/intake.h"
+#include "coordinator/core/lifecycle.h"
 #include "coordinator/planning.h"
-#include "coordinator/takes.h"
+#include "coordinator/core/takes.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

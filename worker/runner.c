@@ -8,7 +8,7 @@
 #include "common/base/str.h"
 #include "common/wire/blob.h"
 #include "common/wire/codec.h"
-#include "worker/task.h"
+#include "worker/tasks/task.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -5,7 +5,7 @@
 #include "common/base/file.h"
 #include "common/base/str.h"
 #include "common/nn/pack.h"
-#include "worker/task.h"
+#include "worker/tasks/task.h"
 
 #include <dirent.h>
 #include <limits.h>

@@ -7,8 +7,8 @@
 #include "common/base/json.h"
 #include "common/base/arena.h"
 #include "common/wire/store_dir.h"
-#include "worker/video_image.h"
-#include "worker/video_read.h"
+#include "worker/video/video_image.h"
+#include "worker/video/video_read.h"
 
 #include <limits.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* fuzz_grammar - any bytes as a pack's grammar.json: refused, or a grammar whose walks end in valid plans. */
 #include "common/base/rng.h"
-#include "coordinator/plan.h"
+#include "coordinator/plan/plan.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* fuzz_image - any bytes as a reference image: refused with words, or pixels that are all there and come back from a
  * PNG as they are. */
-#include "worker/video_image.h"
+#include "worker/video/video_image.h"
 
 #include <stdlib.h>
 #include <string.h>

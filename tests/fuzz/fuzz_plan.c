@@ -1,5 +1,5 @@
 /* fuzz_plan - any bytes as an edited plan: refused, or a plan that is written and read again as the same. */
-#include "coordinator/plan.h"
+#include "coordinator/plan/plan.h"
 
 #include <stdlib.h>
 #include <string.h>

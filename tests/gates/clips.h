@@ -6,9 +6,9 @@
 #include "common/base/arena.h"
 #include "common/base/rng.h"
 #include "common/base/str.h"
-#include "coordinator/gates.h"
-#include "worker/gate_figure.h"
-#include "worker/gate_measure.h"
+#include "coordinator/core/gates.h"
+#include "worker/gates/gate_figure.h"
+#include "worker/gates/gate_measure.h"
 
 #include <stdlib.h>
 #include <string.h>

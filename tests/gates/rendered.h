@@ -6,7 +6,7 @@
 #include "common/nn/safetensors.h"
 #include "common/wire/store_dir.h"
 #include "tests/gates/clips.h"
-#include "worker/video_read.h"
+#include "worker/video/video_read.h"
 
 #include <limits.h>
 #include <stdio.h>

@@ -3,11 +3,11 @@
 
 #include "common/base/str.h"
 #include "common/nn/lm.h"
-#include "worker/dit.h"
-#include "worker/dit_tables.h"
-#include "worker/sampler.h"
-#include "worker/text_encoder.h"
-#include "worker/vae.h"
+#include "worker/models/dit.h"
+#include "worker/models/dit_tables.h"
+#include "worker/models/sampler.h"
+#include "worker/models/text_encoder.h"
+#include "worker/models/vae.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,10 +3,10 @@
 #include "tests/golden/golden.h"
 
 #include "common/nn/tokenizer.h"
-#include "worker/dit.h"
-#include "worker/sampler.h"
-#include "worker/text_encoder.h"
-#include "worker/vace.h"
+#include "worker/models/dit.h"
+#include "worker/models/sampler.h"
+#include "worker/models/text_encoder.h"
+#include "worker/models/vace.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,8 +2,8 @@
 #ifndef SHOTLINE_TESTS_GOLDEN_TASK_BENCH_H
 #define SHOTLINE_TESTS_GOLDEN_TASK_BENCH_H
 
-#include "worker/studio.h"
-#include "worker/task.h"
+#include "worker/tasks/studio.h"
+#include "worker/tasks/task.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,7 +2,7 @@
 #include "tests/golden/task_bench.h"
 
 #include "common/base/hash.h"
-#include "worker/video_read.h"
+#include "worker/video/video_read.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 /* packs/tiny against PyTorch: one prompt from its ids to its frames, on the device when there is one, else in plain C.
  * The planner is not looked at. After the painter was trained again the reference has to be written again:
  * python3 tools/train/vectors.py --pack packs/tiny --to tests/golden/tiny */
-#include "worker/denoise.h"
-#include "worker/studio.h"
-#include "worker/task.h"
+#include "worker/tasks/denoise.h"
+#include "worker/tasks/studio.h"
+#include "worker/tasks/task.h"
 
 #include "common/base/arena.h"
 #include "common/base/json.h"

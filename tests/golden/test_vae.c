@@ -1,6 +1,6 @@
 /* A VAE that folds 2 x 2 pixels into channels (patch_size 2), with random weights, against PyTorch; the device against
  * plain C with ==. The reference was written by python3 tools/train/vae_vectors.py --to tests/golden/vae */
-#include "worker/vae.h"
+#include "worker/models/vae.h"
 
 #include "common/base/arena.h"
 #include "common/base/file.h"

@@ -6,8 +6,8 @@
 #include "common/base/args.h"
 #include "common/base/clock.h"
 #include "common/base/json.h"
-#include "coordinator/plan.h"
-#include "coordinator/planner.h"
+#include "coordinator/plan/plan.h"
+#include "coordinator/plan/planner.h"
 
 #include <stdio.h>
 #include <stdlib.h>

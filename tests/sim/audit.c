@@ -1,7 +1,7 @@
 /* audit - whether the farm's books agree with themselves, and how everything ended. */
 #include "tests/sim/oracle.h"
 
-#include "coordinator/fleet.h"
+#include "coordinator/core/fleet.h"
 #include "coordinator/shelf.h"
 
 #include <inttypes.h>

@@ -4,7 +4,7 @@
 #include "tests/sim/world.h"
 
 #include "common/wire/store_dir.h"
-#include "coordinator/index.h"
+#include "coordinator/core/index.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -2,11 +2,11 @@
 #include "tests/sim/oracle.h"
 
 #include "common/wire/codec.h"
-#include "coordinator/compile.h"
-#include "coordinator/intake.h"
-#include "coordinator/manifest.h"
-#include "coordinator/plan.h"
-#include "coordinator/takes.h"
+#include "coordinator/core/compile.h"
+#include "coordinator/api/intake.h"
+#include "coordinator/core/manifest.h"
+#include "coordinator/plan/plan.h"
+#include "coordinator/core/takes.h"
 #include "proto/client.pb-c.h"
 
 #include <inttypes.h>

@@ -12,7 +12,7 @@
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/clock.h"
-#include "coordinator/guard.h"
+#include "coordinator/api/guard.h"
 #include "coordinator/planner_thread.h"
 #define fail_msg(...) (fprintf(stderr, __VA_ARGS__), abort())
 #include "tests/unit/farm_plan.h"

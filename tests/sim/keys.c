@@ -7,8 +7,8 @@
 #include "common/base/log.h"
 #include "common/wire/codec.h"
 #include "common/wire/endpoint.h"
-#include "coordinator/admission.h"
-#include "coordinator/guard.h"
+#include "coordinator/api/admission.h"
+#include "coordinator/api/guard.h"
 #include "proto/client.pb-c.h"
 #include "proto/worker.pb-c.h"
 

@@ -5,8 +5,8 @@
 #include "tests/sim/world.h"
 
 #include "common/nn/pack.h"
-#include "coordinator/index.h"
-#include "coordinator/ledger.h"
+#include "coordinator/core/index.h"
+#include "coordinator/core/ledger.h"
 #include "proto/worker.pb-c.h"
 
 #include <string.h>

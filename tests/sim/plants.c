@@ -2,9 +2,9 @@
  * itself knows nothing of them. A simulator that does not find them proves nothing. */
 #include "tests/sim/world.h"
 
-#include "coordinator/access.h"
-#include "coordinator/lifecycle.h"
-#include "coordinator/takes.h"
+#include "coordinator/core/access.h"
+#include "coordinator/core/lifecycle.h"
+#include "coordinator/core/takes.h"
 
 /* Every so many of the farm's calls goes wrong. */
 static bool strikes(enum plant p, uint32_t every)

@@ -1,7 +1,7 @@
 /* rights - what the farm has said of keys, and whether it does what it said. */
 #include "tests/sim/oracle.h"
 
-#include "coordinator/guard.h"
+#include "coordinator/api/guard.h"
 
 #include <stdlib.h>
 #include <string.h>

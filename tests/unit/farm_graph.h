@@ -5,8 +5,8 @@
 #ifndef SHOTLINE_TESTS_FARM_GRAPH_H
 #define SHOTLINE_TESTS_FARM_GRAPH_H
 
-#include "coordinator/lifecycle.h"
-#include "coordinator/takes.h"
+#include "coordinator/core/lifecycle.h"
+#include "coordinator/core/takes.h"
 
 #include <stdio.h>
 #include <string.h>

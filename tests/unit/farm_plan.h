@@ -5,8 +5,8 @@
 
 #include "common/base/rng.h"
 #include "common/nn/pack.h"
-#include "coordinator/ledger.h"
-#include "coordinator/plan.h"
+#include "coordinator/core/ledger.h"
+#include "coordinator/plan/plan.h"
 
 #include <string.h>
 

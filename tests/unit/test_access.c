@@ -1,7 +1,7 @@
 /* links: shotline_coordinator_core */
 /* Who may do what, and how much: the access list and the limits, on a clock of the test's. */
-#include "coordinator/access.h"
-#include "coordinator/limits.h"
+#include "coordinator/core/access.h"
+#include "coordinator/core/limits.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -4,8 +4,8 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include "coordinator/compile.h"
-#include "coordinator/key.h"
+#include "coordinator/core/compile.h"
+#include "coordinator/core/key.h"
 #include "tests/unit/farm_plan.h"
 
 #include <stdlib.h>

@@ -4,9 +4,9 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include "coordinator/explain.h"
-#include "coordinator/schedule.h"
-#include "coordinator/standing.h"
+#include "coordinator/core/explain.h"
+#include "coordinator/core/schedule.h"
+#include "coordinator/core/standing.h"
 #include "proto/client.pb-c.h"
 #include "tests/unit/farm_graph.h"
 

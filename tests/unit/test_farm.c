@@ -5,7 +5,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include "coordinator/takes.h"
+#include "coordinator/core/takes.h"
 #include "tests/unit/farm_sim.h"
 
 #define PROMPT "a monster walks"

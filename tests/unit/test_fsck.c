@@ -5,8 +5,8 @@
 #include <cmocka.h>
 
 #include "common/base/log.h"
-#include "coordinator/fsck.h"
-#include "coordinator/state_lock.h"
+#include "coordinator/store/fsck.h"
+#include "coordinator/store/state_lock.h"
 #include "tests/unit/farm_sim.h"
 
 #include <sqlite3.h>

@@ -8,10 +8,10 @@
 
 #include "common/base/arena.h"
 #include "common/base/rng.h"
-#include "worker/gate_camera.h"
-#include "worker/gate_colours.h"
-#include "worker/gate_figure.h"
-#include "worker/palette.h"
+#include "worker/gates/gate_camera.h"
+#include "worker/gates/gate_colours.h"
+#include "worker/gates/gate_figure.h"
+#include "worker/gates/palette.h"
 
 #include <stdlib.h>
 #include <string.h>

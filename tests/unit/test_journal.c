@@ -1,5 +1,5 @@
 /* links: shotline_coordinator_farm */
-#include "coordinator/journal.h"
+#include "coordinator/store/journal.h"
 
 #include "common/base/file.h"
 

@@ -1,8 +1,8 @@
 /* links: shotline_tasks */
 /* Ranges join without seams, noise belongs to the place and not to the window, and colours are what they say. */
-#include "worker/latents.h"
-#include "worker/noise.h"
-#include "worker/palette.h"
+#include "worker/tasks/latents.h"
+#include "worker/tasks/noise.h"
+#include "worker/gates/palette.h"
 
 #include "common/base/arena.h"
 #include "common/base/rng.h"

@@ -1,7 +1,7 @@
 /* links: shotline_models shotline_nn */
-#include "worker/dit.h"
-#include "worker/text_encoder.h"
-#include "worker/vace.h"
+#include "worker/models/dit.h"
+#include "worker/models/text_encoder.h"
+#include "worker/models/vace.h"
 
 #include "common/base/arena.h"
 #include "common/base/rng.h"

@@ -1,6 +1,6 @@
 /* links: shotline_planner */
 /* A model reads the pack's words in place of the campaign's names, and nobody is taken for named who is not. */
-#include "coordinator/names.h"
+#include "coordinator/plan/names.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -4,8 +4,8 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include "coordinator/patience.h"
-#include "coordinator/schedule.h"
+#include "coordinator/core/patience.h"
+#include "coordinator/core/schedule.h"
 #include "tests/unit/farm_graph.h"
 
 #define LEASE_MS 15000

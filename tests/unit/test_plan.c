@@ -2,7 +2,7 @@
 /* Whatever answers the grammar's choices, the plan is valid and as long as was asked; a plan that a person broke is
  * refused by shot and field. */
 #include "common/base/rng.h"
-#include "coordinator/plan.h"
+#include "coordinator/plan/plan.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

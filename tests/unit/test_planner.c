@@ -2,8 +2,8 @@
 /* A planner whose model knows nothing (random weights) still writes valid plans: with a pack's grammar, and as a plain
  * Qwen3 folder with the built-in one. */
 #include "common/base/file.h"
-#include "coordinator/plan.h"
-#include "coordinator/planner.h"
+#include "coordinator/plan/plan.h"
+#include "coordinator/plan/planner.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -5,8 +5,8 @@
 #include "common/base/file.h"
 #include "common/base/rng.h"
 #include "common/nn/safetensors.h"
-#include "coordinator/plan.h"
-#include "coordinator/planner.h"
+#include "coordinator/plan/plan.h"
+#include "coordinator/plan/planner.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

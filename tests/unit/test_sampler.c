@@ -1,5 +1,5 @@
 /* links: shotline_models */
-#include "worker/sampler.h"
+#include "worker/models/sampler.h"
 
 #include "common/base/arena.h"
 #include "common/base/file.h"

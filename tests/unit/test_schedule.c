@@ -4,7 +4,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include "coordinator/schedule.h"
+#include "coordinator/core/schedule.h"
 #include "tests/unit/farm_graph.h"
 
 #include <stdlib.h>

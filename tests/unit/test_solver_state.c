@@ -1,7 +1,7 @@
 /* links: shotline_tasks shotline_models shotline_nn */
 /* A solver state goes through a blob and through a cut without losing a bit, and no bytes from outside can break it. */
-#include "worker/noise.h"
-#include "worker/solver_state.h"
+#include "worker/tasks/noise.h"
+#include "worker/tasks/solver_state.h"
 
 #include "common/base/arena.h"
 #include "common/base/file.h"

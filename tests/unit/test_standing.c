@@ -4,8 +4,8 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include "coordinator/schedule.h"
-#include "coordinator/standing.h"
+#include "coordinator/core/schedule.h"
+#include "coordinator/core/standing.h"
 #include "tests/unit/farm_graph.h"
 
 static const struct worker_id W1 = { 1 }, W2 = { 2 };

@@ -5,7 +5,7 @@
 #include <cmocka.h>
 
 #include "common/base/file.h"
-#include "coordinator/store.h"
+#include "coordinator/store/store.h"
 #include "tests/unit/farm_graph.h"
 
 #include <stdlib.h>

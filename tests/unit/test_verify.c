@@ -5,7 +5,7 @@
 #include <cmocka.h>
 
 #include "common/base/log.h"
-#include "coordinator/verify.h"
+#include "coordinator/core/verify.h"
 #include "tests/unit/farm_sim.h"
 
 #define PROMPT "a monster walks"

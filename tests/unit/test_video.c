@@ -1,9 +1,9 @@
 /* links: shotline_video */
 /* Mezzanines give back every byte; the finished file has the asked frames, and the same bytes each time. */
-#include "worker/video_image.h"
-#include "worker/video_read.h"
-#include "worker/video_stitch.h"
-#include "worker/video_write.h"
+#include "worker/video/video_image.h"
+#include "worker/video/video_read.h"
+#include "worker/video/video_stitch.h"
+#include "worker/video/video_write.h"
 
 #include "common/base/hash.h"
 #include "common/base/rng.h"

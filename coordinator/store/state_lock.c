@@ -1,0 +1,31 @@
+#include "coordinator/store/state_lock.h"
+
+#include "common/base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+int state_lock(const char *state, struct error *err)
+{
+    char path[PATH_MAX];
+
+    if (!file_join(path, sizeof path, state, "coordinator.lock")) {
+        error_set(err, ERROR_USAGE, "--state: the path is too long");
+        return -1;
+    }
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        error_set(err, ERROR_IO, "%s: %s", path, strerror(errno));
+        return -1;
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB)) {
+        error_set(err, ERROR_IO, "%s: another coordinator works with this state folder", state);
+        close(fd);
+        return -1;
+    }
+    return fd;
+}

@@ -1,0 +1,92 @@
+#include "worker/gates/gate_figure.h"
+
+#include "common/base/arena.h"
+#include "worker/gates/palette.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FEWEST 10 /* pixels that make a figure: fewer may be anywhere */
+
+/* One axis of the pixels that have the figure's colours. */
+struct extent {
+    int middle, reach; /* nearly all of them are at most `reach` from the middle */
+};
+
+/* The place in a list of counts below which half of them lie. */
+static int middle_of(const int *counts, int length, int total)
+{
+    int sum = 0, i = 0;
+    for (; i < length - 1 && 2 * (sum + counts[i]) < total; i++)
+        sum += counts[i];
+    return i;
+}
+
+/* By medians, so that a few pixels of the same colours elsewhere have no say: for a filled body 2.5 times the median
+ * distance from its middle is a little more than all of it. */
+static struct extent extent_of(const int *counts, int length, int total)
+{
+    int *distances = xcalloc((size_t)length, sizeof *distances);
+    struct extent e = { .middle = middle_of(counts, length, total) };
+    for (int i = 0; i < length; i++)
+        distances[abs(i - e.middle)] += counts[i];
+    e.reach = 5 * middle_of(distances, length, total) / 2 + 4;
+    free(distances);
+    return e;
+}
+
+static int densest_square(const bool *at, int width, int height)
+{
+    const int side = 7 * height / 20 > 1 ? 7 * height / 20 : 1, across = width + 1;
+    int *sums = xcalloc((size_t)across * (height + 1), sizeof *sums), most = 0;
+    for (int y = 0; y < height; y++)
+        for (int x = 0; x < width; x++) {
+            int *s = sums + (y + 1) * across + x + 1;
+            *s = at[y * width + x] + s[-1] + s[-across] - s[-across - 1];
+            if (y + 1 >= side && x + 1 >= side) {
+                const int inside = s[0] - s[-side] - s[-side * across] + s[-side * across - side];
+                most = inside > most ? inside : most;
+            }
+        }
+    free(sums);
+    return (int)(10000LL * most / ((int64_t)side * side));
+}
+
+void figure_find(struct figure_seen *seen, const struct figure_picture *p, const bool *has, uint8_t *mask)
+{
+    const size_t area = (size_t)p->width * p->height;
+    bool *at = xcalloc(area, sizeof *at);
+    int *columns = xcalloc((size_t)p->width, sizeof *columns), *rows = xcalloc((size_t)p->height, sizeof *rows);
+    int total = 0;
+    int64_t count = 0, x_sum = 0, y_sum = 0;
+    for (size_t i = 0; i < area; i++)
+        if (has[palette_bin(p->rgb + 3 * i)]) {
+            at[i] = true;
+            columns[i % (size_t)p->width]++;
+            rows[i / (size_t)p->width]++;
+            total++;
+        }
+    *seen = (struct figure_seen){ .share = (int)(10000LL * total / (int64_t)area),
+                                  .dense = densest_square(at, p->width, p->height),
+                                  .x = -1,
+                                  .y = -1 };
+    if (total >= FEWEST) {
+        const struct extent across = extent_of(columns, p->width, total), down = extent_of(rows, p->height, total);
+        for (int y = 0; y < p->height; y++)
+            for (int x = 0; x < p->width; x++) {
+                if (abs(x - across.middle) > across.reach || abs(y - down.middle) > down.reach)
+                    continue;
+                mask[y * p->width + x] = 1;
+                if (at[y * p->width + x]) {
+                    count++;
+                    x_sum += x;
+                    y_sum += y;
+                }
+            }
+        seen->x = count ? (int)(100 * x_sum / count) : -1;
+        seen->y = count ? (int)(100 * y_sum / count) : -1;
+    }
+    free(at);
+    free(columns);
+    free(rows);
+}
