@@ -11,7 +11,6 @@
 #include "coordinator/store/journal.h"
 #include "coordinator/judging.h"
 #include "coordinator/leases.h"
-#include "coordinator/core/lifecycle.h"
 #include "coordinator/planning.h"
 #include "coordinator/recover.h"
 #include "coordinator/shelf.h"

@@ -1,6 +1,7 @@
 #include "coordinator/leases.h"
 
 #include "common/base/log.h"
+#include "coordinator/core/attempts.h"
 #include "coordinator/core/lifecycle.h"
 #include "coordinator/core/patience.h"
 #include "coordinator/core/schedule.h"

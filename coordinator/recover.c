@@ -3,6 +3,7 @@
 #include "common/base/log.h"
 #include "common/wire/codec.h"
 #include "coordinator/api/intake.h"
+#include "coordinator/core/attempts.h"
 #include "coordinator/core/lifecycle.h"
 #include "coordinator/planning.h"
 #include "coordinator/core/takes.h"

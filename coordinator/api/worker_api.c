@@ -5,7 +5,7 @@
 #include "coordinator/api/guard.h"
 #include "coordinator/judging.h"
 #include "coordinator/leases.h"
-#include "coordinator/core/lifecycle.h"
+#include "coordinator/core/attempts.h"
 #include "coordinator/core/patience.h"
 #include "coordinator/core/standing.h"
 #include "coordinator/api/text.h"

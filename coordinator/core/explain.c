@@ -1,6 +1,6 @@
 #include "coordinator/core/explain.h"
 
-#include "coordinator/core/lifecycle.h"
+#include "coordinator/core/attempts.h"
 #include "coordinator/core/schedule.h"
 #include "coordinator/core/standing.h"
 

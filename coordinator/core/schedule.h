@@ -8,7 +8,7 @@
 #define SHOTLINE_COORDINATOR_CORE_SCHEDULE_H
 
 #include "coordinator/core/fleet.h"
-#include "coordinator/core/lifecycle.h"
+#include "coordinator/core/attempts.h"
 
 struct assignment {
     struct task *task;

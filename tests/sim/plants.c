@@ -3,7 +3,7 @@
 #include "tests/sim/world.h"
 
 #include "coordinator/core/access.h"
-#include "coordinator/core/lifecycle.h"
+#include "coordinator/core/attempts.h"
 #include "coordinator/core/takes.h"
 
 /* Every so many of the farm's calls goes wrong. */
@@ -149,7 +149,9 @@ void __wrap_task_failed(struct ledger *l, struct task *t, const struct task_fail
 {
     if (f->failure == FAILURE_MEMORY)
         oracle_too_small(world, t, f->device_bytes);
+    world->bad_input = f->failure == FAILURE_INPUT;
     __real_task_failed(l, t, f, wall_ms);
+    world->bad_input = false;
     if (f->failure == FAILURE_MEMORY && strikes(PLANT_CIRCLE, 2)) {
         t->profile = PROFILE_USUAL;
         t->too_small_bytes = 0;

@@ -145,7 +145,7 @@ void __real_task_forget_checkpoint(struct ledger *l, struct task *t);
 void __wrap_task_forget_checkpoint(struct ledger *l, struct task *t);
 void __wrap_task_forget_checkpoint(struct ledger *l, struct task *t)
 {
-    if (blobs_text(world, &t->checkpoint.digest))
+    if (!world->bad_input && blobs_text(world, &t->checkpoint.digest))
         world_break(world, "task %" PRIu64 ": its saved state was given up, and it is there", t->id.v);
     __real_task_forget_checkpoint(l, t);
 }

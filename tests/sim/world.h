@@ -151,6 +151,7 @@ struct world {
     uint64_t faults[FAULT_COUNT], events, messages;
     uint64_t trace;             /* hash of all that happened */
     struct blob_ref last_state; /* that a worker saved, for whatever task */
+    bool bad_input;             /* a task fails for its input at this moment: its saved state may go */
     char broken[512];           /* the first promise that was broken; "": none */
     struct coordinator coordinator;
     struct network *network;

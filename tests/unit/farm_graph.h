@@ -5,6 +5,7 @@
 #ifndef SHOTLINE_TESTS_FARM_GRAPH_H
 #define SHOTLINE_TESTS_FARM_GRAPH_H
 
+#include "coordinator/core/attempts.h"
 #include "coordinator/core/lifecycle.h"
 #include "coordinator/core/takes.h"
 
