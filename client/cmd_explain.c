@@ -80,8 +80,8 @@ static void put_tries(const Shotline__ExplainedTask *t, struct str *to)
         return;
     str_printf(to, "  tried  %u time%s", t->attempt, t->attempt == 1 ? "" : "s");
     if (t->losses)
-        str_printf(to, "; %u worker%s lost under it (at most %u)", t->losses, t->losses == 1 ? " was" : "s were",
-                   t->losses_most);
+        str_printf(to, "; %u worker%s lost under it%s (at most %u)", t->losses, t->losses == 1 ? " was" : "s were",
+                   t->has_saved_step ? " since it saved its state" : "", t->losses_most);
     for (size_t i = 0; i < t->n_failed_on; i++)
         str_printf(to, "%s%s", i ? ", " : "; failed on ", t->failed_on[i]);
     str_printf(to, "%s%s\n", t->trouble ? ": " : "", t->trouble ? t->trouble : "");
@@ -107,8 +107,12 @@ static void put_task(const Shotline__ExplainedTask *t, struct str *to)
     put_names("needs", t->needs, t->n_needs, to);
     put_names("feeds", t->feeds, t->n_feeds, to);
     put_tries(t, to);
+    if (t->has_saved_step)
+        str_printf(to, "  saved  its state after %u step%s: the next attempt goes on from there\n", t->saved_step,
+                   t->saved_step == 1 ? "" : "s");
     if (t->has_profile && t->profile == SHOTLINE__PROFILE__PROFILE_LEAN)
-        str_append(to, "  memory lean: one like it ran out of it, so weights are brought to the device layer by layer\n");
+        str_append(to,
+                   "  memory lean: one like it ran out of it, so weights are brought to the device layer by layer\n");
 }
 
 /* ---- videos ---- */

@@ -49,7 +49,7 @@ static bool on_task(void *context, const struct stored_task *row, struct error *
     t->errors = row->errors;
     t->timeouts = row->timeouts;
     t->checkpoint = row->checkpoint;
-    t->checkpoint_step = row->checkpoint_step;
+    t->checkpoint_step = t->furthest_step = row->checkpoint_step;
     t->losses = row->losses;
     t->failed_count = row->failed_count;
     memcpy(t->failed_on, row->failed_on, sizeof t->failed_on);

@@ -173,6 +173,8 @@ static void tell_tries(const struct farm *f, const struct task *t, Shotline__Exp
     m->attempt = t->attempt.v;
     m->losses = t->losses;
     m->losses_most = TASK_MAX_LOSSES;
+    m->has_saved_step = t->checkpoint_step != 0;
+    m->saved_step = t->checkpoint_step;
     m->failed_on = arena_array(arena, char *, t->failed_count + 1);
     for (uint32_t i = 0; i < t->failed_count; i++) {
         char *name = worker_name(f, t->failed_on[i], arena);

@@ -144,7 +144,7 @@ void task_done(struct ledger *l, struct task *t, struct worker_id worker, struct
 
 void task_lost(struct ledger *l, struct task *t, int64_t wall_ms)
 {
-    char why[64];
+    char why[96];
 
     assert(t->state == TASK_RUNNING);
     t->losses++;
@@ -152,7 +152,11 @@ void task_lost(struct ledger *l, struct task *t, int64_t wall_ms)
         task_again(l, t);
         return;
     }
-    snprintf(why, sizeof why, "%" PRIu32 " workers were lost while they ran it", t->losses);
+    if (t->furthest_step)
+        snprintf(why, sizeof why, "%" PRIu32 " workers were lost in a row, and none came further than step %" PRIu32,
+                 t->losses, t->furthest_step);
+    else
+        snprintf(why, sizeof why, "%" PRIu32 " workers were lost while they ran it", t->losses);
     task_fail(l, t, wall_ms, REASON_LOST, why);
 }
 
@@ -182,6 +186,10 @@ bool task_checkpoint(struct ledger *l, struct task *t, struct worker_id worker, 
         ledger_drop_blob(l, &t->checkpoint.digest);
     t->checkpoint = *state;
     t->checkpoint_step = step;
+    if (step > t->furthest_step) {
+        t->furthest_step = step;
+        t->losses = 0;
+    }
     ledger_touch_task(l, t);
     return true;
 }

@@ -41,7 +41,8 @@ enum report task_judge_failure(const struct task *t, struct worker_id worker, st
 void task_done(struct ledger *l, struct task *t, struct worker_id worker, struct attempt a,
                const struct task_output *outputs, uint32_t count, int64_t busy_ms);
 
-/* The worker of a running task is gone or its lease ran out: a free retry, at most TASK_MAX_LOSSES. */
+/* The worker of a running task is gone or its lease ran out: a free retry, at most TASK_MAX_LOSSES until one comes
+ * further than all before. */
 void task_lost(struct ledger *l, struct task *t, int64_t wall_ms);
 bool task_lease_over(const struct task *t, int64_t now_ms);
 
@@ -51,7 +52,8 @@ void task_timed_out(struct ledger *l, struct task *t, const char *reason, int64_
 
 /* The running attempt has saved its solver state after `step` steps. False when it is not the current one, or the step
  * is not between the last checkpoint and the task's end. The state before it is dropped; the last one when the task
- * ends. */
+ * ends. Who comes further than any attempt before has made progress, and losses count from zero: machines that are
+ * taken away again and again finish a long task in the end. */
 bool task_checkpoint(struct ledger *l, struct task *t, struct worker_id worker, struct attempt a, uint32_t step,
                      const struct blob_ref *state);
 

@@ -165,7 +165,7 @@ struct stitch_params {
 };
 
 #define TASK_MAX_FAILED_ON 8
-#define TASK_MAX_LOSSES    5 /* free retries of a task whose worker was lost */
+#define TASK_MAX_LOSSES    5 /* free retries of a task whose worker was lost, as long as it makes no progress */
 #define TASK_MAX_TIMEOUTS  3 /* attempts that took too long, before the task fails */
 
 struct video;
@@ -212,7 +212,7 @@ struct task {
     uint32_t step, step_count;                      /* progress that the worker told, from resumed_step on */
     int64_t expected_ms, stepped_ms, first_step_ms; /* of the attempt: patience.h; in memory only */
     uint32_t first_step;
-    uint32_t losses;                                /* workers lost under it */
+    uint32_t losses;                                /* workers lost under it since it began or last came further */
     struct worker_id failed_on[TASK_MAX_FAILED_ON]; /* distinct workers that reported a failure of their own */
     uint32_t failed_count;
     uint32_t errors;         /* of those failures: not for want of memory */
@@ -225,6 +225,7 @@ struct task {
     /* A long denoising saves its solver state: the next attempt goes on from there and ends in the same bytes. */
     struct blob_ref checkpoint;
     uint32_t checkpoint_step; /* steps that the state has behind it; 0: no checkpoint */
+    uint32_t furthest_step;   /* of all the states it saved, the lost ones too; in memory only */
     uint32_t resumed_step;    /* where the attempt that runs began; 0: at the task's first step; in memory only */
 
     bool dirty; /* must be saved in this turn */

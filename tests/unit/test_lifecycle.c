@@ -182,6 +182,41 @@ static void too_many_losses_fail_the_video(void **state)
     ledger_free(&l);
 }
 
+/* Machines that are taken away again and again end a long task all the same, as long as each saves a newer state; when
+ * none comes further, or only to where a state was that is gone, it fails. */
+static void losses_after_progress_do_not_count(void **state)
+{
+    (void)state;
+    const struct blob_ref saved = { .digest = digest_of("state", 5), .bytes = 5 };
+    struct ledger l = { 0 };
+    struct campaign *c = graph_campaign(&l, 1, false);
+
+    graph_finish(&l, graph_lease(&l, c, 1, 0), 1);
+    graph_finish(&l, graph_lease(&l, c, 1, 0), 1);
+    struct task *t = &c->videos[0].tasks[G_ANCHOR];
+    t->denoise.step_to = 100; /* before it runs: room for many states */
+    for (uint32_t step = 1; step <= 3 * TASK_MAX_LOSSES; step++) {
+        assert_ptr_equal(graph_lease(&l, c, 1, 0), t);
+        assert_true(task_checkpoint(&l, t, W1, t->attempt, step, &saved));
+        assert_int_equal(t->losses, 0);
+        task_lost(&l, t, WALL_MS);
+        assert_int_equal(t->state, TASK_READY);
+    }
+    for (int i = 1; i < TASK_MAX_LOSSES; i++) { /* the last one above was the first in a row */
+        graph_lease(&l, c, 1, 0);
+        task_lost(&l, t, WALL_MS);
+        assert_int_equal(t->state, TASK_READY);
+    }
+    task_forget_checkpoint(&l, t);
+    graph_lease(&l, c, 1, 0);
+    assert_true(task_checkpoint(&l, t, W1, t->attempt, 3 * TASK_MAX_LOSSES, &saved)); /* again, not further */
+    task_lost(&l, t, WALL_MS);
+    assert_int_equal(t->state, TASK_FAILED);
+    assert_int_equal(t->reason, REASON_LOST);
+    assert_non_null(strstr(c->videos[0].reason, "6 workers were lost in a row, and none came further than step 15"));
+    ledger_free(&l);
+}
+
 static struct task_failure failure(struct worker_id w, enum failure f, uint32_t able)
 {
     return (struct task_failure){
@@ -545,6 +580,7 @@ int main(void)
         cmocka_unit_test(a_result_from_before_commits_by_its_key),
         cmocka_unit_test(a_failure_counts_once),
         cmocka_unit_test(too_many_losses_fail_the_video),
+        cmocka_unit_test(losses_after_progress_do_not_count),
         cmocka_unit_test(task_errors_need_distinct_workers),
         cmocka_unit_test(bad_input_needs_two_witnesses),
         cmocka_unit_test(a_bad_saved_state_costs_steps_only),
