@@ -109,6 +109,7 @@ static void say_done(struct crowd *c, struct light *l, const Shotline__Lease *le
 {
     Shotline__ToCoordinator m = SHOTLINE__TO_COORDINATOR__INIT;
     Shotline__WorkerDone d = SHOTLINE__WORKER_DONE__INIT;
+    Shotline__WorkerReady r = SHOTLINE__WORKER_READY__INIT;
     Shotline__NamedBlob named[TASK_MAX_OUTPUTS], *list[TASK_MAX_OUTPUTS];
     Shotline__Blob blobs[TASK_MAX_OUTPUTS];
     const Shotline__TaskSpec *s = lease->spec;
@@ -136,7 +137,9 @@ static void say_done(struct crowd *c, struct light *l, const Shotline__Lease *le
     d.busy_ms = 20;
     d.has_key = 1;
     d.key = s->key;
+    r.slots = 1;
     m.done = &d;
+    m.ready = &r;
     say(c, l, &m);
 }
 
@@ -151,17 +154,16 @@ static void hear(struct crowd *c, struct light *l, const void *data, size_t size
             say_ready(c, l);
         c->joined += !l->joined;
         l->joined = true;
-    } else if (m && m->hello_again) {
+    }
+    if (m && m->hello_again)
         say_hello(c, l);
-    } else if (m && m->lease) {
-        say_done(c, l, m->lease);
-        say_ready(c, l);
-    } else if (m && m->ack) {
+    if (m && m->ack) {
         c->done += m->ack->verdict == SHOTLINE__REPORT_VERDICT__REPORT_OK;
         c->superseded += m->ack->verdict != SHOTLINE__REPORT_VERDICT__REPORT_OK;
-    } else if (m && m->refused) {
-        c->refused++;
     }
+    if (m && m->lease)
+        say_done(c, l, m->lease);
+    c->refused += m && m->refused;
     arena_free(&arena);
 }
 

@@ -111,7 +111,7 @@ void farm_close(struct farm *f)
     pack_listing_free(&f->listing);
 }
 
-void farm_send(struct farm *f, struct endpoint *to, const struct peer *peer, const ProtobufCMessage *m)
+uint64_t farm_send(struct farm *f, struct endpoint *to, const struct peer *peer, const ProtobufCMessage *m)
 {
     if (f->out_count == f->out_room) {
         size_t room = f->out_room ? 2 * f->out_room : 64;
@@ -124,6 +124,15 @@ void farm_send(struct farm *f, struct endpoint *to, const struct peer *peer, con
     o->to = to;
     o->peer = *peer;
     codec_pack(m, &o->bytes);
+    return f->out_before + f->out_count;
+}
+
+bool farm_send_with(struct farm *f, uint64_t number, const ProtobufCMessage *m)
+{
+    if (number <= f->out_before || number > f->out_before + f->out_count)
+        return false;
+    codec_add(m, &f->out[number - f->out_before - 1].bytes);
+    return true;
 }
 
 /* A message that cannot be delivered is dropped: the peer is gone or asks again. */
@@ -132,6 +141,7 @@ static void send_all(struct farm *f)
     for (size_t i = 0; i < f->out_count; i++)
         if (!endpoint_send(f->out[i].to, &f->out[i].peer, f->out[i].bytes.data, f->out[i].bytes.size))
             log_debug("message.dropped", "bytes=%zu", f->out[i].bytes.size);
+    f->out_before += f->out_count;
     f->out_count = 0;
 }
 

@@ -68,6 +68,7 @@ struct farm {
 
     struct outgoing *out;
     size_t out_count, out_room;
+    uint64_t out_before;               /* messages of earlier turns */
     struct access_entry *keys_changed; /* in this turn */
     size_t keys_changed_count;
     struct plan_wait plan_waits[FARM_MAX_WAITING_PLANS];
@@ -107,7 +108,9 @@ bool farm_turn(struct farm *f, int64_t now_ms, int64_t wall_ms, struct error *er
 /* When the next turn is due even if nothing arrives. */
 int64_t farm_deadline_ms(const struct farm *f);
 
-/* Queues a message for after the commit. */
-void farm_send(struct farm *f, struct endpoint *to, const struct peer *peer, const ProtobufCMessage *m);
+/* Queues a message for after the commit. Returns its number, from 1. */
+uint64_t farm_send(struct farm *f, struct endpoint *to, const struct peer *peer, const ProtobufCMessage *m);
+/* Has the queued message say this as well (see codec_add); false when there is none of this number any more. */
+bool farm_send_with(struct farm *f, uint64_t number, const ProtobufCMessage *m);
 
 #endif

@@ -192,16 +192,17 @@ void agent_message(struct agent *a, const Shotline__ToWorker *m, int64_t now_ms)
         str_copy(a->refusal, sizeof a->refusal, m->refused->reason);
     } else if (m->hello_again) {
         on_hello_again(a, now_ms);
-    } else if (m->welcome) {
-        on_welcome(a, m->welcome, now_ms);
-    } else if (m->lease) {
-        on_lease(a, m->lease, now_ms);
-    } else if (m->cancel) {
-        on_cancel(a, m->cancel);
-    } else if (m->ack) {
-        agent_on_ack(a, m->ack);
-    } else if (m->drain) {
-        agent_leave(a, now_ms);
+    } else {
+        if (m->welcome)
+            on_welcome(a, m->welcome, now_ms);
+        if (m->cancel)
+            on_cancel(a, m->cancel);
+        if (m->ack)
+            agent_on_ack(a, m->ack);
+        if (m->lease)
+            on_lease(a, m->lease, now_ms);
+        if (m->drain)
+            agent_leave(a, now_ms);
     }
     if (over(a))
         return;
@@ -390,13 +391,12 @@ void agent_saved(struct agent *a, bool ok, int64_t now_ms)
     }
 }
 
-/* The runner is free again. */
-static void rest(struct agent *a, int64_t now_ms)
+/* The runner is free again. Asks for work, unless a report has done so. */
+static void rest(struct agent *a, bool reported, int64_t now_ms)
 {
-    a->busy = false;
     if (a->leaving && !a->left)
         leave_if_possible(a, now_ms);
-    else
+    else if (!reported)
         agent_say_ready(a);
 }
 
@@ -406,20 +406,23 @@ void agent_done(struct agent *a, const struct result *r, int64_t now_ms)
 
     if (!a->busy || a->running.task != r->task || a->running.attempt != r->attempt)
         return;
+    a->busy = false;
     if (a->running.given_up) { /* it was done in the same moment: nobody waits for it */
         a->hooks.settled(a->hooks.context, r);
-        rest(a, now_ms);
+        rest(a, false, now_ms);
         return;
     }
     report = agent_add_report(a, r, true, now_ms);
     if (a->joined)
         agent_say_report(a, report, now_ms);
-    rest(a, now_ms);
+    rest(a, true, now_ms);
 }
 
 void agent_failed(struct agent *a, Shotline__FailureClass failure, const char *reason, int64_t now_ms)
 {
     const struct result of = { .task = a->running.task, .attempt = a->running.attempt, .key = a->running.key };
+
+    bool reported = false;
 
     if (!a->busy)
         return;
@@ -430,8 +433,9 @@ void agent_failed(struct agent *a, Shotline__FailureClass failure, const char *r
         a->handed = of;
     } else if (!a->running.given_up) {
         agent_fail(a, &of, failure, reason, now_ms);
+        reported = true;
     }
-    rest(a, now_ms);
+    rest(a, reported, now_ms);
 }
 
 void agent_pack_held(struct agent *a, const struct digest *pack, int64_t now_ms)

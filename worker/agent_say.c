@@ -75,16 +75,24 @@ void agent_say_heartbeat(struct agent *a, int64_t now_ms)
     a->heartbeat_at_ms = now_ms + a->heartbeat_ms;
 }
 
+/* Adds to a message that it could work now, if it could. */
+static bool ask_for_work(const struct agent *a, Shotline__ToCoordinator *m, Shotline__WorkerReady *ready)
+{
+    if (!a->joined || a->leaving || a->busy || !a->pack_known || !agent_holds(a, &a->pack))
+        return false;
+    shotline__worker_ready__init(ready);
+    ready->slots = 1;
+    m->ready = ready;
+    return true;
+}
+
 void agent_say_ready(struct agent *a)
 {
     Shotline__ToCoordinator m = SHOTLINE__TO_COORDINATOR__INIT;
-    Shotline__WorkerReady ready = SHOTLINE__WORKER_READY__INIT;
+    Shotline__WorkerReady ready;
 
-    if (!a->joined || a->leaving || a->busy || !a->pack_known || !agent_holds(a, &a->pack))
-        return;
-    ready.slots = 1;
-    m.ready = &ready;
-    agent_send(a, &m);
+    if (ask_for_work(a, &m, &ready))
+        agent_send(a, &m);
 }
 
 void agent_say_report(struct agent *a, struct report *r, int64_t now_ms)
@@ -92,6 +100,7 @@ void agent_say_report(struct agent *a, struct report *r, int64_t now_ms)
     Shotline__ToCoordinator m = SHOTLINE__TO_COORDINATOR__INIT;
     Shotline__WorkerFailed failed = SHOTLINE__WORKER_FAILED__INIT;
     Shotline__WorkerDone done;
+    Shotline__WorkerReady ready;
     struct done_parts parts;
 
     if (r->failed) {
@@ -104,6 +113,7 @@ void agent_say_report(struct agent *a, struct report *r, int64_t now_ms)
         result_to_done(&r->result, &done, &parts);
         m.done = &done;
     }
+    ask_for_work(a, &m, &ready);
     agent_send(a, &m);
     r->next_ms = now_ms + r->every_ms;
     if (r->every_ms < 8 * a->heartbeat_ms)

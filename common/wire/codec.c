@@ -43,9 +43,14 @@ static void str_buffer_append(ProtobufCBuffer *b, size_t size, const uint8_t *da
 
 void codec_pack(const ProtobufCMessage *m, struct str *to)
 {
+    str_clear(to);
+    codec_add(m, to);
+}
+
+void codec_add(const ProtobufCMessage *m, struct str *to)
+{
     struct str_buffer b = { .base = { .append = str_buffer_append }, .to = to };
 
-    str_clear(to);
     protobuf_c_message_pack_to_buffer(m, &b.base);
 }
 

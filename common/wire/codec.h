@@ -11,6 +11,9 @@
 
 /* Appends the packed message to *to (cleared first). */
 void codec_pack(const ProtobufCMessage *m, struct str *to);
+/* Appends it to another message of its type, which then says both: parts that both have must be scalars (of these the
+ * last counts) or lists. */
+void codec_add(const ProtobufCMessage *m, struct str *to);
 
 /* Decodes into `arena`; NULL with *err when the bytes are not a valid message of this type. Every `bytes digest` field
  * is checked by its user. */

@@ -276,8 +276,7 @@ static bool is_heir(const struct worker *w, const struct worker *of)
     return !strcmp(w->name, of->name) && !memcmp(&w->key, &of->key, sizeof w->key);
 }
 
-static bool on_done(struct farm *f, struct worker *w, const struct peer *peer, const Shotline__WorkerDone *d,
-                    int64_t now_ms, struct error *err)
+static bool on_done(struct farm *f, struct worker *w, const Shotline__WorkerDone *d, int64_t now_ms, struct error *err)
 {
     const struct attempt attempt = { d->attempt };
     struct task_output outputs[TASK_MAX_OUTPUTS];
@@ -301,11 +300,11 @@ static bool on_done(struct farm *f, struct worker *w, const struct peer *peer, c
     }
     if (report == REPORT_SUPERSEDED) {
         count_superseded(f, w, t, d->task, d->attempt);
-        tell_ack(f, peer, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_SUPERSEDED, NULL, 0);
+        tell_ack(f, w, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_SUPERSEDED, NULL, 0);
         return true;
     }
     if (report == REPORT_REPEATED) {
-        tell_ack(f, peer, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_OK, NULL, 0);
+        tell_ack(f, w, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_OK, NULL, 0);
         return true;
     }
     bool sound = read_outputs(f, t, d, outputs, missing, &missing_count, &fault);
@@ -314,7 +313,7 @@ static bool on_done(struct farm *f, struct worker *w, const struct peer *peer, c
     if (!sound) {
         if (report == REPORT_CURRENT && owner == w && !t->attempt_over)
             fail_task(f, w, t, FAILURE_WORKER, fault.text, now_ms);
-        tell_ack(f, peer, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_OK, NULL, 0);
+        tell_ack(f, w, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_OK, NULL, 0);
         return true;
     }
     if (missing_count) {
@@ -323,7 +322,7 @@ static bool on_done(struct farm *f, struct worker *w, const struct peer *peer, c
         for (size_t i = 0; i < missing_count; i++)
             list[i] = codec_bytes(&missing[i]);
         task_renew(t, w->id, attempt, now_ms, f->fleet.lease_ms);
-        tell_ack(f, peer, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_MISSING_BLOB, list, missing_count);
+        tell_ack(f, w, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_MISSING_BLOB, list, missing_count);
         return true;
     }
     int64_t busy_ms = d->busy_ms > (uint64_t)MAX_BUSY_MS ? MAX_BUSY_MS : (int64_t)d->busy_ms;
@@ -339,12 +338,11 @@ static bool on_done(struct farm *f, struct worker *w, const struct peer *peer, c
     if (!t->expected && !store_put_result(f->store, &t->key, outputs, (uint32_t)d->n_outputs, err))
         return false;
     task_done(&f->ledger, t, w->id, attempt, outputs, (uint32_t)d->n_outputs, busy_ms);
-    tell_ack(f, peer, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_OK, NULL, 0);
+    tell_ack(f, w, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_OK, NULL, 0);
     return true;
 }
 
-static void on_failed(struct farm *f, struct worker *w, const struct peer *peer, const Shotline__WorkerFailed *d,
-                      int64_t now_ms)
+static void on_failed(struct farm *f, struct worker *w, const Shotline__WorkerFailed *d, int64_t now_ms)
 {
     struct task *t = ledger_task(&f->ledger, (struct task_id){ d->task });
     enum report report = t ? task_judge_failure(t, w->id, (struct attempt){ d->attempt }) : REPORT_SUPERSEDED;
@@ -358,7 +356,7 @@ static void on_failed(struct farm *f, struct worker *w, const struct peer *peer,
         text_clean(reason, sizeof reason, d->reason);
         fail_task(f, w, t, (enum failure)d->failure, reason, now_ms);
     }
-    tell_ack(f, peer, d->task, d->attempt,
+    tell_ack(f, w, d->task, d->attempt,
              report == REPORT_SUPERSEDED ? SHOTLINE__REPORT_VERDICT__REPORT_SUPERSEDED
                                          : SHOTLINE__REPORT_VERDICT__REPORT_OK,
              NULL, 0);
@@ -383,6 +381,26 @@ static bool may_speak(struct farm *f, const struct message *message, int64_t now
     if (why)
         tell_refused(f, &message->peer, why);
     return false;
+}
+
+/* What a worker that has joined says. What it did comes before what it could do now. */
+static bool on_words(struct farm *f, struct worker *w, const Shotline__ToCoordinator *m, int64_t now_ms,
+                     struct error *err)
+{
+    worker_heard(w, now_ms);
+    if (m->heartbeat)
+        on_heartbeat(f, w, m->heartbeat, now_ms);
+    if (m->checkpoint)
+        on_checkpoint(f, w, m->checkpoint, now_ms);
+    if (m->failed)
+        on_failed(f, w, m->failed, now_ms);
+    if (m->done && !on_done(f, w, m->done, now_ms, err))
+        return false;
+    if (m->ready)
+        on_ready(f, w, m->ready, now_ms);
+    if (m->bye)
+        on_bye(f, w);
+    return true;
 }
 
 static bool on_message(struct farm *f, const struct message *message, int64_t now_ms, struct error *err)
@@ -410,19 +428,7 @@ static bool on_message(struct farm *f, const struct message *message, int64_t no
             if (!m->bye)
                 tell_hello_again(f, &message->peer);
         } else {
-            worker_heard(w, now_ms);
-            if (m->heartbeat)
-                on_heartbeat(f, w, m->heartbeat, now_ms);
-            else if (m->ready)
-                on_ready(f, w, m->ready, now_ms);
-            else if (m->done)
-                ok = on_done(f, w, &message->peer, m->done, now_ms, err);
-            else if (m->failed)
-                on_failed(f, w, &message->peer, m->failed, now_ms);
-            else if (m->checkpoint)
-                on_checkpoint(f, w, m->checkpoint, now_ms);
-            else if (m->bye)
-                on_bye(f, w);
+            ok = on_words(f, w, m, now_ms, err);
         }
     }
     arena_free(&arena);

@@ -14,10 +14,10 @@ static struct peer peer_of(const struct worker_address *a)
     return p;
 }
 
-static void send(struct farm *f, const struct peer *peer, Shotline__ToWorker *m)
+static uint64_t send(struct farm *f, const struct peer *peer, Shotline__ToWorker *m)
 {
     m->sequence = ++f->sequence;
-    farm_send(f, f->workers, peer, &m->base);
+    return farm_send(f, f->workers, peer, &m->base);
 }
 
 void tell_welcome(struct farm *f, const struct worker *w)
@@ -36,9 +36,10 @@ void tell_welcome(struct farm *f, const struct worker *w)
     arena_free(&arena);
 }
 
-void tell_ack(struct farm *f, const struct peer *peer, uint64_t task, uint32_t attempt, Shotline__ReportVerdict verdict,
+void tell_ack(struct farm *f, struct worker *w, uint64_t task, uint32_t attempt, Shotline__ReportVerdict verdict,
               ProtobufCBinaryData *missing, size_t missing_count)
 {
+    const struct peer peer = peer_of(&w->address);
     Shotline__ToWorker m = SHOTLINE__TO_WORKER__INIT;
     Shotline__ReportAck ack = SHOTLINE__REPORT_ACK__INIT;
 
@@ -48,7 +49,7 @@ void tell_ack(struct farm *f, const struct peer *peer, uint64_t task, uint32_t a
     ack.missing = missing;
     ack.n_missing = missing_count;
     m.ack = &ack;
-    send(f, peer, &m);
+    w->answer = send(f, &peer, &m);
 }
 
 void tell_refused(struct farm *f, const struct peer *peer, const char *reason)
@@ -68,7 +69,7 @@ void tell_gone(struct farm *f, const struct worker *w, const char *reason)
     tell_refused(f, &peer, reason);
 }
 
-void tell_lease(struct farm *f, const struct worker *w, const struct task *t)
+void tell_lease(struct farm *f, struct worker *w, const struct task *t)
 {
     struct arena arena = { 0 };
     Shotline__ToWorker m = SHOTLINE__TO_WORKER__INIT;
@@ -82,7 +83,10 @@ void tell_lease(struct farm *f, const struct worker *w, const struct task *t)
     lease.has_checkpoint_ms = t->kind == TASK_DENOISE && f->checkpoint_ms;
     lease.checkpoint_ms = f->checkpoint_ms;
     m.lease = &lease;
-    send(f, &peer, &m);
+    m.sequence = ++f->sequence;
+    if (!farm_send_with(f, w->answer, &m.base))
+        farm_send(f, f->workers, &peer, &m.base);
+    w->answer = 0; /* a message has room for one lease */
     arena_free(&arena);
 }
 

@@ -134,6 +134,7 @@ struct worker *fleet_hello(struct fleet *f, const struct worker_hello *h, int64_
     w->left = false;
     w->heard_ms = now_ms;
     w->credit = 0;
+    w->answer = 0; /* that went to its former address */
     return w;
 }
 

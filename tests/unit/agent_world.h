@@ -43,45 +43,57 @@ struct world {
 
 static struct world w;
 
+static inline void note(struct said s)
+{
+    assert_true(w.said_count < sizeof w.said / sizeof *w.said);
+    w.said[w.said_count++] = s;
+}
+
+/* A message says one thing or several: each is noted, in the order in which a farm takes them. */
 static inline void hook_send(void *context, const Shotline__ToCoordinator *m)
 {
-    struct said s = { 0 };
+    const size_t before = w.said_count;
 
     (void)context;
     assert_true(m->sequence > w.last_sequence);
     w.last_sequence = m->sequence;
     if (m->hello) {
-        s = (struct said){ .kind = HELLO, .count = m->hello->n_packs };
+        note((struct said){ .kind = HELLO, .count = m->hello->n_packs });
         assert_int_equal(m->hello->boot_id.len, 16);
         assert_int_equal(m->hello->kernel_proof.len, 32);
-    } else if (m->heartbeat) {
-        s = (struct said){ .kind = HEARTBEAT, .count = m->heartbeat->n_running };
+    }
+    if (m->heartbeat) {
+        struct said s = { .kind = HEARTBEAT, .count = m->heartbeat->n_running };
+
         if (s.count > 0) {
             s.task = m->heartbeat->running[0]->task;
             s.attempt = m->heartbeat->running[0]->attempt;
             s.step = m->heartbeat->running[0]->step;
         }
-    } else if (m->ready) {
-        s = (struct said){ .kind = READY, .count = m->ready->slots };
-    } else if (m->done) {
-        s = (struct said){ .kind = DONE, .task = m->done->task, .attempt = m->done->attempt };
-        assert_true(m->done->has_key);
-    } else if (m->failed) {
-        s = (struct said){
+        note(s);
+    }
+    if (m->checkpoint)
+        note((struct said){ .kind = CHECKPOINT,
+                            .task = m->checkpoint->task,
+                            .attempt = m->checkpoint->attempt,
+                            .step = m->checkpoint->step });
+    if (m->failed) {
+        struct said s = {
             .kind = FAILED, .task = m->failed->task, .attempt = m->failed->attempt, .failure = m->failed->failure
         };
+
         strncpy(s.reason, m->failed->reason, sizeof s.reason - 1);
-    } else if (m->checkpoint) {
-        s = (struct said){ .kind = CHECKPOINT,
-                           .task = m->checkpoint->task,
-                           .attempt = m->checkpoint->attempt,
-                           .step = m->checkpoint->step };
-    } else {
-        assert_non_null(m->bye);
-        s.kind = BYE;
+        note(s);
     }
-    assert_true(w.said_count < sizeof w.said / sizeof *w.said);
-    w.said[w.said_count++] = s;
+    if (m->done) {
+        note((struct said){ .kind = DONE, .task = m->done->task, .attempt = m->done->attempt });
+        assert_true(m->done->has_key);
+    }
+    if (m->ready)
+        note((struct said){ .kind = READY, .count = m->ready->slots });
+    if (m->bye)
+        note((struct said){ .kind = BYE });
+    assert_true(w.said_count > before);
 }
 
 static inline void hook_reconnect(void *context)

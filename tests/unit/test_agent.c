@@ -125,9 +125,11 @@ static void a_lost_ack_makes_the_report_come_again(void **state)
     (void)state;
     join();
     lease(7, 1);
+    const uint64_t said = w.last_sequence;
     agent_done(w.agent, &r, w.now_ms);
     expect(DONE);
-    expect(READY); /* the runner is free meanwhile */
+    expect(READY);                               /* the runner is free meanwhile */
+    assert_int_equal(w.last_sequence, said + 1); /* both in one message */
     forget_said();
     live(1000);
     assert_int_equal(expect(DONE)->task, 7);

@@ -52,6 +52,42 @@ static void only_whole_current_reports_commit(void **state)
     assert_int_equal(sim_status(s, 1)->tasks_done, 1);
 }
 
+/* A report that asks for work too is taken first, and one message acknowledges it and brings the next task. A second
+ * lease of the same turn has a message of its own. */
+static void a_report_and_the_next_task_are_one_message_each_way(void **state)
+{
+    struct sim *s = *state;
+    Shotline__ToCoordinator ask = SHOTLINE__TO_COORDINATOR__INIT;
+    Shotline__WorkerReady slots = SHOTLINE__WORKER_READY__INIT;
+    struct sim_lease first;
+    char worker[32];
+
+    sim_submit(s, 1, PROMPT, NULL, 3000, NULL);
+    sim_hello(s, "w0", 1, &sim_proof);
+    sim_ready(s, "w0");
+    assert_true(sim_lease(s, &first));
+    assert_null(sim_next(s, worker));
+
+    sim_done(s, "w0", first.task, first.attempt, true, 0);
+    struct queued *report = &s->workers->in[(s->workers->in_count - 1) % 512];
+    slots.slots = 2;
+    ask.ready = &slots;
+    ask.sequence = ++s->sequence;
+    codec_add(&ask.base, &report->bytes);
+    sim_turn(s);
+    const Shotline__ToWorker *m = sim_next(s, worker);
+    assert_non_null(m);
+    assert_int_equal(m->ack->task, first.task);
+    assert_int_equal(m->ack->verdict, SHOTLINE__REPORT_VERDICT__REPORT_OK);
+    assert_int_not_equal(m->lease->task, first.task);
+    const uint64_t second = m->lease->task;
+    m = sim_next(s, worker);
+    assert_non_null(m);
+    assert_null(m->ack);
+    assert_int_not_equal(m->lease->task, second);
+    assert_null(sim_next(s, worker));
+}
+
 /* A worker that comes back as a new process has lost what it ran; one whose lease message was lost gets the same lease
  * again. */
 static void lost_leases_are_found_again(void **state)
@@ -453,17 +489,12 @@ static void a_wrong_kernel_proof_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(only_whole_current_reports_commit),
-        T(lost_leases_are_found_again),
-        T(a_result_outlives_its_process),
-        T(a_black_hole_is_set_aside),
-        T(the_next_attempt_goes_on_from_the_saved_state),
-        T(a_false_state_drops_no_film),
-        T(a_stalled_attempt_is_given_up),
-        T(a_worker_is_drained_by_name),
-        T(failures_fail_the_video_with_their_reason),
-        T(out_of_memory_comes_back_lean),
-        T(the_next_task_of_its_kind_begins_lean),
+        T(only_whole_current_reports_commit), T(a_report_and_the_next_task_are_one_message_each_way),
+        T(lost_leases_are_found_again),       T(a_result_outlives_its_process),
+        T(a_black_hole_is_set_aside),         T(the_next_attempt_goes_on_from_the_saved_state),
+        T(a_false_state_drops_no_film),       T(a_stalled_attempt_is_given_up),
+        T(a_worker_is_drained_by_name),       T(failures_fail_the_video_with_their_reason),
+        T(out_of_memory_comes_back_lean),     T(the_next_task_of_its_kind_begins_lean),
         T(a_wrong_kernel_proof_is_refused),
     };
     setenv("SHOTLINE_LOG", "error", 1);
