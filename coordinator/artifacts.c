@@ -35,19 +35,15 @@ static bool finish(struct farm *f, struct video *v)
         finish_verification(f, v);
         return true;
     }
-    char *text = manifest_write(
+    struct str text = { 0 };
+
+    manifest_write(
         &(struct manifest_input){
             .video = v, .keys = &f->ledger.keys, .pack = &f->pack, .listing = &f->listing, .gates = &f->gates },
-        &fault);
-
-    if (!text) {
-        log_error("video.no_manifest", "video=%" PRIu64 " reason=\"%s\"", v->id.v, fault.text);
-        video_fail(&f->ledger, v, f->wall_ms, "manifest: %s", fault.text);
-        return true;
-    }
-    manifest.bytes = (int64_t)strlen(text);
-    bool stored = store_dir_add_bytes(f->blobs, text, strlen(text), &manifest.digest, &fault);
-    free(text);
+        &text);
+    manifest.bytes = (int64_t)text.size;
+    bool stored = store_dir_add_bytes(f->blobs, text.data, text.size, &manifest.digest, &fault);
+    str_free(&text);
     if (!stored) {
         log_error("video.manifest_waits", "video=%" PRIu64 " retry_ms=%d reason=\"%s\"", v->id.v, NO_ROOM_PAUSE_MS,
                   fault.text);

@@ -366,28 +366,29 @@ static void connect(struct builder *b)
 
 static struct digest graph_digest(const struct task *tasks, uint32_t count)
 {
+    struct str params = { 0 };
     struct hash h;
 
     hash_begin(&h);
     hash_text(&h, "shotline graph 1");
     for (uint32_t i = 0; i < count; i++) {
         const struct task *t = &tasks[i];
-        json_t *params = task_params(t);
-        char *text = json_canonical(params);
+        struct json_out o = { .to = &params, .canonical = true };
 
+        str_clear(&params);
+        task_params(t, NULL, &o);
         hash_u64(&h, t->kind);
         hash_u64(&h, t->role);
         hash_u64(&h, t->shot);
-        hash_text(&h, text);
+        hash_text(&h, params.data);
         for (uint32_t k = 0; k < t->input_count; k++) {
             hash_u64(&h, t->inputs[k].slot);
             hash_u64(&h, t->inputs[k].output);
             hash_u64(&h, t->inputs[k].from);
             hash_digest(&h, &t->inputs[k].blob.digest);
         }
-        free(text);
-        json_decref(params);
     }
+    str_free(&params);
     return hash_end(&h);
 }
 

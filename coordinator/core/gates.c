@@ -188,15 +188,19 @@ void verdict_text(const struct gate_verdict *v, char *to, size_t room)
     }
 }
 
-json_t *verdict_json(const struct gate_verdict *v)
+void verdict_write(const struct gate_verdict *v, const char *key, struct json_out *o)
 {
-    json_t *list = json_array();
+    json_out_list(o, key);
     for (uint32_t i = 0; i < v->count; i++) {
         const struct gate_fault *f = &v->faults[i];
-        json_array_append_new(list, json_pack("{ss ss sf sf}", "gate", gate_name(checks[f->check].gate), "check",
-                                              check_text(f->check), "measure", f->measure, "limit", f->limit));
+        json_out_object(o, NULL);
+        json_out_text(o, "gate", gate_name(checks[f->check].gate));
+        json_out_text(o, "check", check_text(f->check));
+        json_out_real(o, "measure", f->measure);
+        json_out_real(o, "limit", f->limit);
+        json_out_end(o);
     }
-    return list;
+    json_out_end(o);
 }
 
 bool verdict_parse(struct gate_verdict *v, const char *text)

@@ -8,6 +8,7 @@
 
 #include "common/base/error.h"
 #include "common/base/json.h"
+#include "common/base/json_out.h"
 #include "coordinator/core/gate_scores.h"
 
 #include <stdbool.h>
@@ -99,7 +100,7 @@ void verdict_text(const struct gate_verdict *v, char *to, size_t room);
 
 /* For the store and the manifest: [{"gate": "flash", "check": "flash_tint", "measure": 31.2, "limit": 12}], and back;
  * false when it is none. */
-json_t *verdict_json(const struct gate_verdict *v);
+void verdict_write(const struct gate_verdict *v, const char *key, struct json_out *o);
 bool verdict_parse(struct gate_verdict *v, const char *text);
 
 #endif

@@ -6,6 +6,7 @@
 #include "coordinator/core/job.h"
 
 #include "common/base/json.h"
+#include "common/base/json_out.h"
 
 /* What every task of a farm has in common. */
 struct key_context {
@@ -13,12 +14,12 @@ struct key_context {
     uint32_t version; /* of the arithmetic: KERNEL_SET_VERSION */
 };
 
-/* The canonical parameters, without inputs: JSON, the form that the key hashes and the manifest shows. Release with
- * json_decref. */
-json_t *task_params(const struct task *t);
+/* The parameters without inputs, an object: what the key hashes (canonical) and the manifest shows. */
+void task_params(const struct task *t, const char *name, struct json_out *o);
 
-/* The key from its parts, for who has no task but a record of one. Between them: key_input for each input, in order. */
-struct hash key_begin(const char *kind, const struct key_context *c, const json_t *params, size_t input_count);
+/* The key from its parts, for who has no task but a record of one. Between them: key_input for each input, in order.
+ * `params`: canonical. */
+struct hash key_begin(const char *kind, const struct key_context *c, const char *params, size_t input_count);
 void key_input(struct hash *key, const char *slot, const struct digest *d);
 
 /* All inputs must be known. */

@@ -1,6 +1,6 @@
 #include "coordinator/core/manifest.h"
 
-#include "common/base/json.h"
+#include "common/base/json_out.h"
 #include "coordinator/core/takes.h"
 
 #include <inttypes.h>
@@ -9,168 +9,194 @@
 
 #define MANIFEST_FORMAT 1
 
-static json_t *json_digest(const struct digest *d)
+static void put_digest(struct json_out *o, const char *key, const struct digest *d)
 {
     char hex[DIGEST_HEX_ROOM];
 
     digest_hex(d, hex);
-    return json_string(hex);
-}
-
-static json_t *json_seed(uint64_t seed) /* text: JSON readers lose bits beyond 53 */
-{
-    char text[24];
-
-    snprintf(text, sizeof text, "%" PRIu64, seed);
-    return json_string(text);
+    json_out_text(o, key, hex);
 }
 
 /* One digest for an output of all shots: over the digests of the shots' blobs, in order. */
-static json_t *json_over_shots(const struct video *v, enum output_name output)
+static void put_over_shots(struct json_out *o, const char *key, const struct video *v, enum output_name output)
 {
     struct hash h;
 
     hash_begin(&h);
     for (uint32_t i = 0; i < v->shot_count; i++)
         hash_digest(&h, &task_find_output(&v->tasks[v->shots[i].settled - 1], output)->digest);
-    struct digest d = hash_end(&h);
-    return json_digest(&d);
+    const struct digest d = hash_end(&h);
+    put_digest(o, key, &d);
 }
 
-static json_t *pack_json(const struct manifest_input *in)
+static void put_pack(struct json_out *o, const struct manifest_input *in)
 {
-    json_t *files = json_object();
-
+    json_out_object(o, "pack");
+    json_out_text(o, "name", in->pack->name);
+    put_digest(o, "digest", &in->keys->pack);
+    json_out_object(o, "files");
     for (size_t i = 0; i < in->listing->count; i++)
-        json_object_set_new(files, in->listing->files[i].path, json_digest(&in->listing->files[i].digest));
-    return json_pack("{ss so so}", "name", in->pack->name, "digest", json_digest(&in->keys->pack), "files", files);
+        put_digest(o, in->listing->files[i].path, &in->listing->files[i].digest);
+    json_out_end(o);
+    json_out_end(o);
 }
 
-static json_t *cast_json(const struct campaign *c)
+static void put_cast(struct json_out *o, const struct campaign *c)
 {
-    json_t *cast = json_array();
-
+    json_out_list(o, "cast");
     for (uint32_t i = 0; i < c->cast_count; i++) {
         const struct cast_member *m = &c->cast[i];
-        json_t *member = json_pack("{ss ss ss}", "id", m->id, "kind", m->kind, "phrase", m->phrase);
 
+        json_out_object(o, NULL);
+        json_out_text(o, "id", m->id);
+        json_out_text(o, "kind", m->kind);
+        json_out_text(o, "phrase", m->phrase);
         if (m->has_image)
-            json_object_set_new(member, "image", json_digest(&m->image.digest));
-        json_array_append_new(cast, member);
+            put_digest(o, "image", &m->image.digest);
+        json_out_end(o);
     }
-    return cast;
+    json_out_end(o);
 }
 
 /* What each take scored and which gates it failed; the noise of take n is that of the parameter `take` n - 1. */
-static json_t *takes_json(const struct video *v, const struct shot *s)
+static void put_takes(struct json_out *o, const struct video *v, const struct shot *s)
 {
-    json_t *takes = json_array();
-
+    json_out_list(o, "takes");
     for (uint32_t i = 0; i < s->takes; i++) {
         const struct task *t = &v->tasks[s->decodes[i]];
 
-        json_array_append_new(takes, json_pack("{sb so so}", "passed", verdict_passed(t->verdict), "failed",
-                                               verdict_json(t->verdict), "scores",
-                                               json_digest(&task_find_output(t, OUTPUT_SCORES)->digest)));
+        json_out_object(o, NULL);
+        json_out_bool(o, "passed", verdict_passed(t->verdict));
+        verdict_write(t->verdict, "failed", o);
+        put_digest(o, "scores", &task_find_output(t, OUTPUT_SCORES)->digest);
+        json_out_end(o);
     }
-    return takes;
+    json_out_end(o);
 }
 
 /* How many shots passed their gates, and with which limits. */
-static json_t *gates_json(const struct manifest_input *in)
+static void put_gates(struct json_out *o, const struct manifest_input *in)
 {
     struct campaign_figures n = { 0 };
-    json_t *limits = json_object();
 
     takes_count(in->video, &n);
+    json_out_object(o, "gates");
+    json_out_int(o, "shots", n.shots_settled);
+    json_out_int(o, "passed_at_first", n.shots_first_try);
+    json_out_int(o, "passed", n.shots_passed);
+    json_out_object(o, "limits");
     for (enum gate_check c = 0; c < GATE_CHECKS; c++)
         if (check_key(c))
-            json_object_set_new(limits, check_key(c), json_real(in->gates->limit[c]));
-    json_object_set_new(limits, "freeze_change", json_real(in->gates->freeze_change));
-    return json_pack("{si si si so}", "shots", (int)n.shots_settled, "passed_at_first", (int)n.shots_first_try,
-                     "passed", (int)n.shots_passed, "limits", limits);
+            json_out_real(o, check_key(c), in->gates->limit[c]);
+    json_out_real(o, "freeze_change", in->gates->freeze_change);
+    json_out_end(o);
+    json_out_end(o);
 }
 
-static json_t *shots_json(const struct video *v)
+static void put_shots(struct json_out *o, const struct video *v)
 {
-    json_t *shots = json_array();
-
+    json_out_list(o, "shots");
     for (uint32_t i = 0; i < v->shot_count; i++) {
         const struct shot *s = &v->shots[i];
 
-        json_array_append_new(shots, json_pack("{si ss si si si si so}", "number", (int)s->number, "prompt", s->prompt,
-                                               "latent_frames", s->latent_frames, "frames", s->file_frames, "ranges",
-                                               (int)s->ranges, "take", (int)v->tasks[s->settled - 1].take + 1, "takes",
-                                               takes_json(v, s)));
+        json_out_object(o, NULL);
+        json_out_int(o, "number", s->number);
+        json_out_text(o, "prompt", s->prompt);
+        json_out_int(o, "latent_frames", s->latent_frames);
+        json_out_int(o, "frames", s->file_frames);
+        json_out_int(o, "ranges", s->ranges);
+        json_out_int(o, "take", v->tasks[s->settled - 1].take + 1);
+        put_takes(o, v, s);
+        json_out_end(o);
     }
-    return shots;
+    json_out_end(o);
 }
 
-static json_t *task_json(const struct task *t)
+static void put_task(struct json_out *o, const struct task *t)
 {
-    json_t *inputs = json_array(), *outputs = json_object();
-    json_t *m = json_pack("{ss so}", "kind", task_kind_name(t->kind), "key", json_digest(&t->key));
-
+    json_out_object(o, NULL);
+    json_out_text(o, "kind", task_kind_name(t->kind));
+    put_digest(o, "key", &t->key);
     if (t->role)
-        json_object_set_new(m, "role", json_string(task_role_name(t->role)));
+        json_out_text(o, "role", task_role_name(t->role));
     if (t->shot)
-        json_object_set_new(m, "shot", json_integer(t->shot));
-    for (uint32_t i = 0; i < t->input_count; i++)
-        json_array_append_new(inputs, json_pack("{ss so}", "slot", input_slot_name(t->inputs[i].slot), "digest",
-                                                json_digest(&t->inputs[i].blob.digest)));
+        json_out_int(o, "shot", t->shot);
+    task_params(t, "params", o);
+    json_out_list(o, "inputs");
+    for (uint32_t i = 0; i < t->input_count; i++) {
+        json_out_object(o, NULL);
+        json_out_text(o, "slot", input_slot_name(t->inputs[i].slot));
+        put_digest(o, "digest", &t->inputs[i].blob.digest);
+        json_out_end(o);
+    }
+    json_out_end(o);
+    json_out_object(o, "outputs");
     for (enum output_name n = OUTPUT_EMBEDDING; n <= OUTPUT_VIDEO;
          n++) { /* in an order of ours, not of the worker's report */
         const struct blob_ref *blob = task_find_output(t, n);
 
-        if (blob)
-            json_object_set_new(
-                outputs, output_text(n),
-                json_pack("{so sI}", "digest", json_digest(&blob->digest), "bytes", (json_int_t)blob->bytes));
+        if (!blob)
+            continue;
+        json_out_object(o, output_text(n));
+        put_digest(o, "digest", &blob->digest);
+        json_out_int(o, "bytes", blob->bytes);
+        json_out_end(o);
     }
-    json_object_set_new(m, "params", task_params(t));
-    json_object_set_new(m, "inputs", inputs);
-    json_object_set_new(m, "outputs", outputs);
-    return m;
+    json_out_end(o);
+    json_out_end(o);
 }
 
-char *manifest_write(const struct manifest_input *in, struct error *err)
+static void put_tasks(struct json_out *o, const struct video *v)
 {
-    const struct video *v = in->video;
-    const struct task *stitch = &v->tasks[v->stitch];
-    json_t *plan = json_parse(v->plan_text, strlen(v->plan_text), "plan", err), *tasks = json_array();
-
-    if (!plan) {
-        json_decref(tasks);
-        return NULL;
-    }
+    json_out_list(o, "tasks");
     for (uint32_t i = 0; i <= v->stitch; i++) { /* in the order of the first takes, whichever take is shown */
         const struct task *t = &v->tasks[i];
 
         if (t->shot)
             t += v->shots[t->shot - 1].settled - 1 - v->shots[t->shot - 1].decodes[0];
-        json_array_append_new(tasks, task_json(t));
+        put_task(o, t);
     }
-    json_t *m = json_pack("{si ss so so so so so}", "manifest", MANIFEST_FORMAT, "name", v->name, "plan_digest",
-                          json_digest(&v->plan_digest), "latents_digest", json_over_shots(v, OUTPUT_LATENTS),
-                          "frames_digest", json_over_shots(v, OUTPUT_FRAMES), "video_digest",
-                          json_digest(&task_find_output(stitch, OUTPUT_VIDEO)->digest), "seed", json_seed(v->seed));
+    json_out_end(o);
+}
+
+static void put_file(struct json_out *o, const struct stitch_params *p)
+{
+    json_out_object(o, "output");
+    json_out_int(o, "width", p->width);
+    json_out_int(o, "height", p->height);
+    json_out_int(o, "fps", p->fps_out);
+    json_out_int(o, "frames", p->frames);
+    json_out_int(o, "crf", p->crf);
+    json_out_end(o);
+}
+
+void manifest_write(const struct manifest_input *in, struct str *to)
+{
+    const struct video *v = in->video;
+    const struct task *stitch = &v->tasks[v->stitch];
+    struct json_out o = { .to = to };
+    char seed[24];
+
+    str_clear(to);
+    snprintf(seed, sizeof seed, "%" PRIu64, v->seed); /* text: JSON readers lose bits beyond 53 */
+    json_out_object(&o, NULL);
+    json_out_int(&o, "manifest", MANIFEST_FORMAT);
+    json_out_text(&o, "name", v->name);
+    put_digest(&o, "plan_digest", &v->plan_digest);
+    put_over_shots(&o, "latents_digest", v, OUTPUT_LATENTS);
+    put_over_shots(&o, "frames_digest", v, OUTPUT_FRAMES);
+    put_digest(&o, "video_digest", &task_find_output(stitch, OUTPUT_VIDEO)->digest);
+    json_out_text(&o, "seed", seed);
     if (v->prompt)
-        json_object_set_new(m, "prompt", json_string(v->prompt));
-    json_object_set_new(m, "plan", plan);
-    json_object_set_new(m, "cast", cast_json(v->campaign));
-    json_object_set_new(m, "output",
-                        json_pack("{si si si si si}", "width", stitch->stitch.width, "height", stitch->stitch.height,
-                                  "fps", stitch->stitch.fps_out, "frames", stitch->stitch.frames, "crf",
-                                  stitch->stitch.crf));
-    json_object_set_new(m, "numerics", json_string("exact"));
-    json_object_set_new(m, "kernel_set", json_integer(in->keys->version));
-    json_object_set_new(m, "pack", pack_json(in));
-    json_object_set_new(m, "shots", shots_json(v));
-    json_object_set_new(m, "gates", gates_json(in));
-    json_object_set_new(m, "tasks", tasks);
-    char *text = json_dumps(m, JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(17));
-    json_decref(m);
-    if (!text)
-        error_set(err, ERROR_INTERNAL, "manifest of video %" PRIu64 ": cannot be written as JSON", v->id.v);
-    return text;
+        json_out_text(&o, "prompt", v->prompt);
+    json_out_json(&o, "plan", v->plan_text);
+    put_cast(&o, v->campaign);
+    put_file(&o, &stitch->stitch);
+    json_out_text(&o, "numerics", "exact");
+    json_out_int(&o, "kernel_set", in->keys->version);
+    put_pack(&o, in);
+    put_shots(&o, v);
+    put_gates(&o, in);
+    put_tasks(&o, v);
+    json_out_end(&o);
 }

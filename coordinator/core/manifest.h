@@ -6,6 +6,7 @@
 #define SHOTLINE_COORDINATOR_CORE_MANIFEST_H
 
 #include "common/base/error.h"
+#include "common/base/str.h"
 #include "common/nn/pack.h"
 #include "coordinator/core/gates.h"
 #include "coordinator/core/job.h"
@@ -19,8 +20,8 @@ struct manifest_input {
     const struct gate_limits *gates;
 };
 
-/* The text, freed by the caller; NULL with *err when the video's own records do not fit each other. */
-char *manifest_write(const struct manifest_input *in, struct error *err);
+/* Replaces what is in *to. */
+void manifest_write(const struct manifest_input *in, struct str *to);
 
 /* ---- reading one ---- */
 

@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MANIFEST_FORMAT 1
@@ -87,7 +88,10 @@ static void read_task(struct json_reader *r, struct manifest *m, struct manifest
     read_outputs(r, t, o);
     if (r->failed)
         return;
-    struct hash h = key_begin(kind, &m->keys, t->params, t->input_count);
+    char *params = json_canonical(t->params);
+    struct hash h = key_begin(kind, &m->keys, params, t->input_count);
+
+    free(params);
     for (size_t i = 0; i < t->input_count; i++)
         key_input(&h, input_slot_name(t->inputs[i].slot), &t->inputs[i].digest);
     t->real_key = hash_end(&h);

@@ -72,10 +72,11 @@ static bool save_task(struct store *s, const struct task *t, struct error *err)
 {
     static const struct digest none;
     struct binder b = db_bind(s, SAVE_TASK);
-    struct str failed_on = { 0 };
-    json_t *verdict = t->verdict ? verdict_json(t->verdict) : NULL;
-    char *verdict_text = verdict ? json_dumps(verdict, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
+    struct str failed_on = { 0 }, verdict = { 0 };
+    struct json_out verdict_out = { .to = &verdict, .canonical = true };
 
+    if (t->verdict)
+        verdict_write(t->verdict, NULL, &verdict_out);
     for (uint32_t i = 0; i < t->failed_count; i++)
         str_printf(&failed_on, "%s%" PRIu64, i ? " " : "", t->failed_on[i].v);
     db_int(&b, (int64_t)t->id.v);
@@ -100,11 +101,10 @@ static bool save_task(struct store *s, const struct task *t, struct error *err)
     db_int(&b, t->checkpoint.bytes);
     db_int(&b, t->checkpoint_step);
     db_int(&b, t->take);
-    db_text(&b, verdict_text);
+    db_text(&b, verdict.data);
     db_int(&b, t->profile);
     bool ok = db_run(s, b, "save a task", err);
-    free(verdict_text);
-    json_decref(verdict);
+    str_free(&verdict);
     str_free(&failed_on);
     return ok;
 }

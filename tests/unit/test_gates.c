@@ -166,9 +166,11 @@ static void verdicts_are_kept_and_compared(void **state)
 {
     (void)state;
     struct gate_verdict a = { 2, { { CHECK_FLASH_TINT, 31.25, 12 }, { CHECK_PAN, -0.06, 0.01 } } }, b, none = { 0 };
-    json_t *json = verdict_json(&a);
-    char *text = json_dumps(json, JSON_COMPACT), words[200];
-    assert_true(verdict_parse(&b, text));
+    struct str text = { 0 };
+    struct json_out out = { .to = &text };
+    char words[200];
+    verdict_write(&a, NULL, &out);
+    assert_true(verdict_parse(&b, text.data));
     assert_int_equal(b.count, 2);
     assert_int_equal(b.faults[1].check, CHECK_PAN);
     assert_true(b.faults[1].measure == -0.06);
@@ -184,8 +186,7 @@ static void verdicts_are_kept_and_compared(void **state)
     struct gate_verdict c = { 1, { { CHECK_FLASH_TINT, 14, 12 } } };
     assert_true(verdict_better(&c, &b));
     assert_false(verdict_better(&c, &c));
-    free(text);
-    json_decref(json);
+    str_free(&text);
 }
 
 /* ---- gates.json ---- */
