@@ -78,6 +78,21 @@ static bool one_campaign(const struct farm_options *o, const char *number, struc
     return true;
 }
 
+static void print_storage(const Shotline__StorageStatus *s, bool json, struct str *to)
+{
+    if (json) {
+        output_json(json_pack("{s:s, s:I, s:I, s:I, s:I}", "event", "storage", "kept_bytes", (json_int_t)s->kept,
+                              "cache_bytes", (json_int_t)s->cache, "cache_quota_bytes", (json_int_t)s->quota,
+                              "evicted_bytes", (json_int_t)s->evicted));
+        return;
+    }
+    str_printf(to, "\nstored: %.1f MB of videos and references; cache %.1f MB", (double)s->kept / 1e6,
+               (double)s->cache / 1e6);
+    if (s->quota)
+        str_printf(to, " of %.1f MB", (double)s->quota / 1e6);
+    str_append(to, "\n");
+}
+
 static bool all_campaigns(const struct farm_options *o, struct arena *arena, struct error *err)
 {
     struct str text = { 0 };
@@ -91,6 +106,8 @@ static bool all_campaigns(const struct farm_options *o, struct arena *arena, str
         return error_set(err, ERROR_INPUT, "the farm's answer holds no status");
     print_campaigns((const Shotline__CampaignStatus *const *)reply->status->campaigns, reply->status->n_campaigns,
                     o->json, &text);
+    if (reply->status->storage)
+        print_storage(reply->status->storage, o->json, &text);
     output_text(&text);
     return true;
 }

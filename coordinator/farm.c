@@ -77,20 +77,23 @@ static bool read_pack(struct farm *f, struct error *err)
 
 bool farm_open(struct farm *f, const struct farm_parts *parts, int64_t now_ms, int64_t wall_ms, struct error *err)
 {
-    *f = (struct farm){ .pack_dir = parts->pack_dir,
-                        .store = parts->store,
-                        .blobs = parts->blobs,
-                        .workers = parts->workers,
-                        .clients = parts->clients,
-                        .kernel_proof = parts->kernel_proof,
-                        .planner = parts->planner,
-                        .journal = parts->journal,
-                        .guard = parts->guard,
-                        .wall_ms = wall_ms,
-                        .checkpoint_ms = parts->checkpoint_ms,
-                        .tasks_kept = FARM_TASKS_KEPT,
-                        .status_bytes = FARM_STATUS_BYTES,
-                        .fleet = { .heartbeat_ms = FARM_HEARTBEAT_MS, .lease_ms = FARM_LEASE_MS } };
+    *f = (struct farm){
+        .pack_dir = parts->pack_dir,
+        .store = parts->store,
+        .blobs = parts->blobs,
+        .workers = parts->workers,
+        .clients = parts->clients,
+        .kernel_proof = parts->kernel_proof,
+        .planner = parts->planner,
+        .journal = parts->journal,
+        .guard = parts->guard,
+        .wall_ms = wall_ms,
+        .checkpoint_ms = parts->checkpoint_ms,
+        .tasks_kept = FARM_TASKS_KEPT,
+        .status_bytes = FARM_STATUS_BYTES,
+        .eviction = { .quota_bytes = parts->cache_bytes, .grace_ms = EVICTION_GRACE_MS, .look_ms = EVICTION_LOOK_MS },
+        .fleet = { .heartbeat_ms = FARM_HEARTBEAT_MS, .lease_ms = FARM_LEASE_MS }
+    };
     f->ledger.find_result = find_result;
     f->ledger.context = f;
     if (read_pack(f, err) && recover(f, now_ms, err))
@@ -107,6 +110,7 @@ void farm_close(struct farm *f)
     free(f->keys_changed);
     ledger_free(&f->ledger);
     fleet_free(&f->fleet);
+    eviction_free(&f->eviction);
     grammar_close(&f->grammar);
     pack_listing_free(&f->listing);
 }
@@ -171,10 +175,11 @@ bool farm_turn(struct farm *f, int64_t now_ms, int64_t wall_ms, struct error *er
     leases_tick(f, now_ms);
     leases_dispatch(f, now_ms);
     artifacts_tick(f, now_ms);
-    if (!admission_save(f, err) || !store_save(f->store, &f->ledger, &f->fleet, err))
+    if (!eviction_tick(f, now_ms, err) || !admission_save(f, err) || !store_save(f->store, &f->ledger, &f->fleet, err))
         return false;
     send_all(f);
     remove_garbage(f);
+    eviction_carry_out(f);
     shelf_tidy(f);
     if (f->journal)
         journal_flush(f->journal);

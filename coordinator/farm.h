@@ -16,6 +16,7 @@
 #include "coordinator/core/gates.h"
 #include "coordinator/plan/grammar.h"
 #include "coordinator/core/ledger.h"
+#include "coordinator/eviction.h"
 #include "coordinator/store/store.h"
 
 #include <protobuf-c/protobuf-c.h>
@@ -81,6 +82,7 @@ struct farm {
     size_t tasks_kept;       /* FARM_TASKS_KEPT */
     size_t status_bytes;     /* FARM_STATUS_BYTES */
     uint32_t checkpoint_ms;  /* how often a long denoising saves its state; 0: never */
+    struct eviction eviction;
 };
 
 /* What the caller has opened already; all of it is borrowed, except that the farm loads the ledger and the fleet from
@@ -93,6 +95,7 @@ struct farm_parts {
     struct digest kernel_proof;
     struct planner_thread *planner;
     uint32_t checkpoint_ms;
+    int64_t cache_bytes; /* quota of what can be made again; 0: no bound */
     struct journal *journal;
     struct guard *guard;
 };

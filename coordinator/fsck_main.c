@@ -34,16 +34,19 @@ static void print_report(const struct fsck_report *r, bool repair, bool json)
         mended += repair ? r->repaired[f] : f == FINDING_BLOB_DAMAGED || f == FINDING_RESULT_GONE ? r->found[f] : 0;
     }
     if (json) {
-        print_json(json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "event", "fsck", "blobs",
+        print_json(json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "event", "fsck", "blobs",
                              (json_int_t)r->blobs, "blob_bytes", (json_int_t)r->blob_bytes, "results",
-                             (json_int_t)r->results, "videos", (json_int_t)r->videos, "tasks", (json_int_t)r->tasks,
-                             "findings", (json_int_t)all, repair ? "mended" : "mendable", (json_int_t)mended, "orphans",
-                             (json_int_t)r->found[FINDING_ORPHANS]));
+                             (json_int_t)r->results, "evicted", (json_int_t)r->evicted, "videos", (json_int_t)r->videos,
+                             "tasks", (json_int_t)r->tasks, "findings", (json_int_t)all, repair ? "mended" : "mendable",
+                             (json_int_t)mended, "orphans", (json_int_t)r->found[FINDING_ORPHANS]));
         return;
     }
     printf("looked at %" PRIu64 " blobs (%.1f MB), %" PRIu64 " results, %" PRIu64 " finished videos with %" PRIu64
            " tasks\n",
            r->blobs, (double)r->blob_bytes / 1e6, r->results, r->videos, r->tasks);
+    if (r->evicted)
+        printf("%" PRIu64 " results were evicted to make room: their tasks are made again when they are needed\n",
+               r->evicted);
     if (!all)
         puts("nothing is wrong");
     else if (repair)

@@ -35,7 +35,7 @@
 
 struct settings {
     const char *listen, *advertise, *state, *pack, *device;
-    int64_t messages_per_s, connections, max_blob_bytes;
+    int64_t messages_per_s, connections, max_blob_bytes, cache_bytes;
     int64_t checkpoint_ms;
     bool version;
     char own_listen[PATH_MAX], own_state[PATH_MAX], own_advertise[256];
@@ -145,6 +145,12 @@ static enum args_result read_settings(struct settings *s, int argc, char **argv,
           .max = 9e15,
           .value = "N",
           .help = "take no blob that is larger [8 GiB]" },
+        { .name = "cache-bytes",
+          .kind = ARG_INT,
+          .to = &s->cache_bytes,
+          .max = 9e15,
+          .value = "N",
+          .help = "keep so much of what could be made again, 0: all of it [half of what the disk has room for]" },
         { .name = "checkpoint-ms",
           .kind = ARG_INT,
           .to = &s->checkpoint_ms,
@@ -320,7 +326,7 @@ static bool open_all(struct process *p, const struct settings *s, struct error *
     if (!p->store)
         return false;
     file_join(path, sizeof path, s->state, "blobs");
-    p->blobs = store_dir_open(path, 0, err);
+    p->blobs = store_dir_open(path, STORE_DIR_COUNTS, err);
     if (!p->blobs)
         return false;
     file_join(path, sizeof path, s->state, "events.log");
@@ -334,17 +340,20 @@ static bool open_all(struct process *p, const struct settings *s, struct error *
     p->clients = p->workers ? bind_conversation(p, s->listen, CONVERSATION_CLIENTS, err) : NULL;
     if (!p->clients)
         return false;
-    p->farm_open = farm_open(&p->farm,
-                             &(struct farm_parts){ .pack_dir = s->pack,
-                                                   .store = p->store,
-                                                   .blobs = p->blobs,
-                                                   .workers = p->workers,
-                                                   .clients = p->clients,
-                                                   .journal = p->journal,
-                                                   .guard = p->guard,
-                                                   .checkpoint_ms = (uint32_t)s->checkpoint_ms,
-                                                   .kernel_proof = kernel_proof_reference() },
-                             clock_now_ms(), clock_wall_ms(), err);
+    p->farm_open =
+        farm_open(&p->farm,
+                  &(struct farm_parts){ .pack_dir = s->pack,
+                                        .store = p->store,
+                                        .blobs = p->blobs,
+                                        .workers = p->workers,
+                                        .clients = p->clients,
+                                        .journal = p->journal,
+                                        .guard = p->guard,
+                                        .checkpoint_ms = (uint32_t)s->checkpoint_ms,
+                                        .cache_bytes = s->cache_bytes >= 0 ? s->cache_bytes
+                                                                           : eviction_default_quota(s->state, p->blobs),
+                                        .kernel_proof = kernel_proof_reference() },
+                  clock_now_ms(), clock_wall_ms(), err);
     if (!p->farm_open || !open_planner(p, s, err))
         return false;
     p->blob_guard = (struct blob_guard){ .hears = hears_blob,
@@ -390,7 +399,9 @@ static void close_all(struct process *p)
 
 int main(int argc, char **argv)
 {
-    struct settings s = { .connections = 4096, .max_blob_bytes = MAX_BLOB_BYTES, .checkpoint_ms = 20000 };
+    struct settings s = {
+        .connections = 4096, .max_blob_bytes = MAX_BLOB_BYTES, .checkpoint_ms = 20000, .cache_bytes = -1
+    };
     struct process p = { .lock = -1, .signals = -1 };
     struct error err = { 0 };
 

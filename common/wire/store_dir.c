@@ -5,6 +5,7 @@
 #include "common/base/arena.h"
 #include "common/base/clock.h"
 #include "common/base/file.h"
+#include "common/wire/store_index.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -21,21 +22,14 @@
 /* A part that nobody went on with for so long is given up. */
 #define PART_KEPT_MS (24 * 3600 * INT64_C(1000))
 
-struct entry {
-    struct digest digest;
-    int64_t bytes;    /* -1: not there (only pinned) */
-    int64_t last_use; /* a count, larger is later */
-    uint32_t pins;
-};
+/* A use is written to the file's time, for the next start, unless that is as new as this. */
+#define USE_NOTED_MS (600 * INT64_C(1000))
 
 struct store_dir {
     char dir[PATH_MAX - 128]; /* leaves room for "/ab/HEX" */
     int64_t max_bytes;
-    pthread_mutex_t lock; /* everything below */
-    struct entry *entries;
-    size_t count, room;
-    int64_t total_bytes;
-    int64_t last_use;
+    pthread_mutex_t lock;
+    struct store_index index; /* under the lock; of a bounded store only */
 };
 
 static void blob_path(const struct store_dir *s, const struct digest *d, char *path, size_t room)
@@ -56,89 +50,48 @@ bool store_dir_part_path(const struct store_dir *s, const struct digest *d, char
     return n > 0 && (size_t)n < room;
 }
 
-/* ---- the index of a bounded store; the caller holds the lock ---- */
-
-static struct entry *find(struct store_dir *s, const struct digest *d)
-{
-    for (size_t i = 0; i < s->count; i++)
-        if (digest_equal(&s->entries[i].digest, d))
-            return &s->entries[i];
-    return NULL;
-}
-
-static struct entry *add(struct store_dir *s, const struct digest *d)
-{
-    struct entry *e;
-
-    if (s->count == s->room) {
-        s->room = s->room ? 2 * s->room : 64;
-        s->entries = xrealloc(s->entries, s->room * sizeof *s->entries);
-    }
-    e = &s->entries[s->count++];
-    *e = (struct entry){ .digest = *d, .bytes = -1 };
-    return e;
-}
-
-static struct entry *find_or_add(struct store_dir *s, const struct digest *d)
-{
-    struct entry *e = find(s, d);
-
-    return e ? e : add(s, d);
-}
-
-static void forget_bytes(struct store_dir *s, struct entry *e)
-{
-    if (e->bytes >= 0)
-        s->total_bytes -= e->bytes;
-    e->bytes = -1;
-    if (e->pins == 0)
-        *e = s->entries[--s->count];
-}
-
-static void set_bytes(struct store_dir *s, const struct digest *d, int64_t bytes)
-{
-    struct entry *e = find_or_add(s, d);
-
-    s->total_bytes += bytes - (e->bytes >= 0 ? e->bytes : 0);
-    e->bytes = bytes;
-    e->last_use = ++s->last_use;
-}
-
-/* Removes least recently used blobs until `bytes` more fit. */
+/* Removes least recently used blobs until `bytes` more fit. The caller holds the lock. */
 static bool make_room(struct store_dir *s, int64_t bytes, struct error *err)
 {
+    struct store_entry *e = s->index.oldest;
     char path[PATH_MAX];
 
-    while (s->total_bytes + bytes > s->max_bytes) {
-        struct entry *oldest = NULL;
-
-        for (size_t i = 0; i < s->count; i++) {
-            struct entry *e = &s->entries[i];
-
-            if (e->bytes >= 0 && e->pins == 0 && (!oldest || e->last_use < oldest->last_use))
-                oldest = e;
-        }
-        if (!oldest)
+    while (bytes > s->max_bytes - s->index.total_bytes) {
+        while (e && (e->bytes < 0 || e->pins))
+            e = e->newer;
+        if (!e)
             return error_set(err, ERROR_IO,
                              "store %s: no room for %" PRId64 " bytes: %" PRId64 " of %" PRId64 " are in use", s->dir,
-                             bytes, s->total_bytes, s->max_bytes);
-        blob_path(s, &oldest->digest, path, sizeof path);
+                             bytes, s->index.total_bytes, s->max_bytes);
+        struct store_entry *newer = e->newer;
+        blob_path(s, &e->digest, path, sizeof path);
         unlink(path);
-        forget_bytes(s, oldest);
+        store_index_gone(&s->index, e);
+        e = newer;
     }
     return true;
 }
 
 /* ---- opening ---- */
 
-static int by_last_use(const void *a, const void *b)
-{
-    const struct entry *x = a, *y = b;
+/* What is found at the start, to be put in the order of use. */
+struct found {
+    struct digest digest;
+    int64_t bytes, used_ns;
+};
+struct shelves {
+    struct found *list;
+    size_t count, room;
+};
 
-    return x->last_use < y->last_use ? -1 : x->last_use > y->last_use;
+static int by_use(const void *a, const void *b)
+{
+    const struct found *x = a, *y = b;
+
+    return x->used_ns < y->used_ns ? -1 : x->used_ns > y->used_ns;
 }
 
-static void scan_shelf(struct store_dir *s, const char *name)
+static void scan_shelf(const struct store_dir *s, const char *name, struct shelves *to)
 {
     char path[PATH_MAX];
     struct dirent *item;
@@ -147,16 +100,18 @@ static void scan_shelf(struct store_dir *s, const char *name)
     snprintf(path, sizeof path, "%s/%s", s->dir, name);
     dir = opendir(path);
     while (dir && (item = readdir(dir))) {
-        struct entry *e;
-        struct digest d;
+        struct found f;
         struct stat st;
 
-        if (!digest_from_hex(&d, item->d_name) || fstatat(dirfd(dir), item->d_name, &st, 0) != 0)
+        if (!digest_from_hex(&f.digest, item->d_name) || fstatat(dirfd(dir), item->d_name, &st, 0) != 0)
             continue;
-        e = add(s, &d); /* names are unique: no search */
-        e->bytes = st.st_size;
-        e->last_use = st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec;
-        s->total_bytes += e->bytes;
+        f.bytes = st.st_size;
+        f.used_ns = st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec;
+        if (to->count == to->room) {
+            to->room = to->room ? 2 * to->room : 256;
+            to->list = xrealloc(to->list, to->room * sizeof *to->list);
+        }
+        to->list[to->count++] = f;
     }
     if (dir)
         closedir(dir);
@@ -164,16 +119,20 @@ static void scan_shelf(struct store_dir *s, const char *name)
 
 static void scan(struct store_dir *s)
 {
+    struct shelves all = { 0 };
+
     for (int i = 0; i < 256; i++) {
         char name[3];
 
         snprintf(name, sizeof name, "%02x", i);
-        scan_shelf(s, name);
+        scan_shelf(s, name, &all);
     }
-    if (s->count > 0)
-        qsort(s->entries, s->count, sizeof *s->entries, by_last_use);
-    for (size_t i = 0; i < s->count; i++)
-        s->entries[i].last_use = ++s->last_use;
+    if (all.count > 0)
+        qsort(all.list, all.count, sizeof *all.list, by_use);
+    for (size_t i = 0; i < all.count; i++)
+        store_index_use(&s->index, store_index_find_or_add(&s->index, &all.list[i].digest), all.list[i].bytes,
+                        all.list[i].used_ns / 1000000);
+    free(all.list);
 }
 
 void store_dir_drop_old_parts(const struct store_dir *s)
@@ -229,22 +188,28 @@ void store_dir_close(struct store_dir **s)
     if (!*s)
         return;
     pthread_mutex_destroy(&(*s)->lock);
-    free((*s)->entries);
+    store_index_free(&(*s)->index);
     free(*s);
     *s = NULL;
 }
 
 /* ---- reading ---- */
 
+static void use(struct store_dir *s, const struct digest *d, int64_t bytes)
+{
+    store_index_use(&s->index, store_index_find_or_add(&s->index, d), bytes, clock_wall_ms());
+}
+
 /* Marks a blob as used now, also for the next start. */
-static void touch(struct store_dir *s, const struct digest *d, const char *path, int64_t bytes)
+static void touch(struct store_dir *s, const struct digest *d, const char *path, const struct stat *st)
 {
     if (s->max_bytes <= 0)
         return;
     pthread_mutex_lock(&s->lock);
-    set_bytes(s, d, bytes);
+    use(s, d, st->st_size);
     pthread_mutex_unlock(&s->lock);
-    utimensat(AT_FDCWD, path, NULL, 0);
+    if (clock_wall_ms() - st->st_mtim.tv_sec * 1000 >= USE_NOTED_MS)
+        utimensat(AT_FDCWD, path, NULL, 0);
 }
 
 int64_t store_dir_bytes(struct store_dir *s, const struct digest *d)
@@ -255,7 +220,7 @@ int64_t store_dir_bytes(struct store_dir *s, const struct digest *d)
     blob_path(s, d, path, sizeof path);
     if (stat(path, &st) != 0 || !S_ISREG(st.st_mode))
         return -1;
-    touch(s, d, path, st.st_size);
+    touch(s, d, path, &st);
     return st.st_size;
 }
 
@@ -331,7 +296,8 @@ bool store_dir_adopt(struct store_dir *s, const char *part, const struct digest 
     if (!store_dir_fits(s, bytes, err))
         return false;
     pthread_mutex_lock(&s->lock);
-    ok = s->max_bytes <= 0 || (find(s, d) && find(s, d)->bytes >= 0) || make_room(s, bytes, err);
+    const struct store_entry *there = store_index_find(&s->index, d);
+    ok = s->max_bytes <= 0 || (there && there->bytes >= 0) || make_room(s, bytes, err);
     if (ok && mkdir(shelf, 0777) == 0)
         sync_folder(s->dir);
     else if (ok && errno != EEXIST)
@@ -339,7 +305,7 @@ bool store_dir_adopt(struct store_dir *s, const char *part, const struct digest 
     if (ok && rename(part, path) != 0)
         ok = error_set(err, ERROR_IO, "%s: %s", path, strerror(errno));
     if (ok && s->max_bytes > 0)
-        set_bytes(s, d, bytes);
+        use(s, d, bytes);
     pthread_mutex_unlock(&s->lock);
     if (ok)
         sync_folder(shelf);
@@ -407,18 +373,22 @@ bool store_dir_add_file(struct store_dir *s, const char *path, struct digest *d,
     return store_writer_commit(&w, err) || error_wrap(err, "%s", path);
 }
 
-bool store_dir_remove(struct store_dir *s, const struct digest *d)
+/* The caller holds the lock. */
+static bool remove_blob(struct store_dir *s, const struct digest *d)
 {
+    struct store_entry *e = store_index_find(&s->index, d);
     char path[PATH_MAX];
-    struct entry *e;
-    bool removed;
 
     blob_path(s, d, path, sizeof path);
-    pthread_mutex_lock(&s->lock);
-    removed = unlink(path) == 0;
-    e = find(s, d);
     if (e)
-        forget_bytes(s, e);
+        store_index_gone(&s->index, e);
+    return unlink(path) == 0;
+}
+
+bool store_dir_remove(struct store_dir *s, const struct digest *d)
+{
+    pthread_mutex_lock(&s->lock);
+    bool removed = remove_blob(s, d);
     pthread_mutex_unlock(&s->lock);
     return removed;
 }
@@ -426,17 +396,63 @@ bool store_dir_remove(struct store_dir *s, const struct digest *d)
 void store_dir_pin(struct store_dir *s, const struct digest *d)
 {
     pthread_mutex_lock(&s->lock);
-    find_or_add(s, d)->pins++;
+    store_index_find_or_add(&s->index, d)->pins++;
     pthread_mutex_unlock(&s->lock);
 }
 
 void store_dir_unpin(struct store_dir *s, const struct digest *d)
 {
-    struct entry *e;
+    struct store_entry *e;
 
     pthread_mutex_lock(&s->lock);
-    e = find(s, d);
+    e = store_index_find(&s->index, d);
     if (e && e->pins > 0 && --e->pins == 0 && e->bytes < 0)
-        *e = s->entries[--s->count];
+        store_index_gone(&s->index, e);
     pthread_mutex_unlock(&s->lock);
+}
+
+/* ---- an owner that makes room itself ---- */
+
+int64_t store_dir_total(struct store_dir *s)
+{
+    pthread_mutex_lock(&s->lock);
+    int64_t bytes = s->index.total_bytes;
+    pthread_mutex_unlock(&s->lock);
+    return bytes;
+}
+
+int64_t store_dir_peek(struct store_dir *s, const struct digest *d)
+{
+    pthread_mutex_lock(&s->lock);
+    const struct store_entry *e = store_index_find(&s->index, d);
+    int64_t bytes = e ? e->bytes : -1;
+    pthread_mutex_unlock(&s->lock);
+    return bytes;
+}
+
+size_t store_dir_oldest(struct store_dir *s, int64_t bytes, store_dir_keeps *keeps, void *context,
+                        struct store_blob *list, size_t room)
+{
+    size_t count = 0;
+
+    pthread_mutex_lock(&s->lock);
+    for (const struct store_entry *e = s->index.oldest; e && bytes > 0 && count < room; e = e->newer) {
+        const struct store_blob b = { .digest = e->digest, .bytes = e->bytes, .used_ms = e->used_ms };
+
+        if (e->bytes < 0 || e->pins || keeps(context, &b))
+            continue;
+        list[count++] = b;
+        bytes -= e->bytes;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return count;
+}
+
+bool store_dir_evict(struct store_dir *s, const struct store_blob *b)
+{
+    pthread_mutex_lock(&s->lock);
+    const struct store_entry *e = store_index_find(&s->index, &b->digest);
+    bool removed = e && !e->pins && e->used_ms == b->used_ms && remove_blob(s, &b->digest);
+    pthread_mutex_unlock(&s->lock);
+    return removed;
 }

@@ -10,7 +10,9 @@
 
 struct store_dir; /* safe to use from several threads */
 
-/* max_bytes 0: unbounded; else the least recently used blobs go when a new one needs room. */
+/* max_bytes 0: unbounded; else the least recently used blobs go when a new one needs room. STORE_DIR_COUNTS: unbounded
+ * too, but what it holds is counted and its uses are remembered, for an owner that makes room itself (below). */
+#define STORE_DIR_COUNTS INT64_MAX
 struct store_dir *store_dir_open(const char *dir, int64_t max_bytes, struct error *err);
 void store_dir_close(struct store_dir **s);
 
@@ -32,6 +34,22 @@ void store_dir_drop_old_parts(const struct store_dir *s);
  * open. */
 void store_dir_pin(struct store_dir *s, const struct digest *d);
 void store_dir_unpin(struct store_dir *s, const struct digest *d);
+
+/* For an owner who knows what is still needed; of a store that counts. */
+struct store_blob {
+    struct digest digest;
+    int64_t bytes;
+    int64_t used_ms; /* when last, by the wall clock */
+};
+int64_t store_dir_total(struct store_dir *s);                        /* bytes of all blobs */
+int64_t store_dir_peek(struct store_dir *s, const struct digest *d); /* as store_dir_bytes, which is no use */
+/* The least recently used blobs that may go, oldest first, until they come to `bytes` or the list is full. `keeps` says
+ * which may not; it is asked under the store's lock. */
+typedef bool store_dir_keeps(void *context, const struct store_blob *b);
+size_t store_dir_oldest(struct store_dir *s, int64_t bytes, store_dir_keeps *keeps, void *context,
+                        struct store_blob *list, size_t room);
+/* Removes it, unless it was used since it was listed. */
+bool store_dir_evict(struct store_dir *s, const struct store_blob *b);
 
 /* A blob that arrives in pieces: its digest is known, and its size, or -1 where the first piece will tell. Commit
  * checks the digest and renames; a wrong one is ERROR_INPUT and the bytes are dropped. Abort keeps them: the next

@@ -227,7 +227,8 @@ static Shotline__NamedBlob *named_blob(const char *name, const struct blob_ref *
 }
 
 /* Which take a shot shows, and what its gates say. */
-static void take_status(Shotline__ShotStatus *m, const struct video *v, const struct shot *s, struct arena *arena)
+static void take_status(const struct farm *f, Shotline__ShotStatus *m, const struct video *v, const struct shot *s,
+                        struct arena *arena)
 {
     const struct task *best = s->settled || work_ended(v->state) ? takes_best(v, s) : NULL;
     char text[400];
@@ -243,11 +244,13 @@ static void take_status(Shotline__ShotStatus *m, const struct video *v, const st
         return;
     verdict_text(best->verdict, text, sizeof text);
     m->fault = arena_strdup(arena, text);
-    if (task_find_output(best, OUTPUT_THUMBNAIL))
-        m->picture = named_blob("thumbnail", task_find_output(best, OUTPUT_THUMBNAIL), arena);
+    const struct blob_ref *picture = task_find_output(best, OUTPUT_THUMBNAIL);
+    if (picture && store_dir_has(f->blobs, &picture->digest))
+        m->picture = named_blob("thumbnail", picture, arena);
 }
 
-static Shotline__ShotStatus *shot_status(const struct video *v, const struct shot *s, struct arena *arena)
+static Shotline__ShotStatus *shot_status(const struct farm *f, const struct video *v, const struct shot *s,
+                                         struct arena *arena)
 {
     Shotline__ShotStatus *m = arena_new(arena, Shotline__ShotStatus);
     bool any_running = false, any_done = false, all_done = true;
@@ -270,11 +273,11 @@ static Shotline__ShotStatus *shot_status(const struct video *v, const struct sho
                                      : work_ended(v->state)    ? v->state
                                      : any_running || any_done ? WORK_RUNNING
                                                                : WORK_WAITING);
-    take_status(m, v, s, arena);
+    take_status(f, m, v, s, arena);
     return m;
 }
 
-static Shotline__VideoStatus *video_status(const struct video *v, struct arena *arena)
+static Shotline__VideoStatus *video_status(const struct farm *f, const struct video *v, struct arena *arena)
 {
     Shotline__VideoStatus *m = arena_new(arena, Shotline__VideoStatus);
 
@@ -285,7 +288,7 @@ static Shotline__VideoStatus *video_status(const struct video *v, struct arena *
     m->n_shots = v->shot_count;
     m->shots = arena_array(arena, Shotline__ShotStatus *, v->shot_count + 1);
     for (uint32_t i = 0; i < v->shot_count; i++)
-        m->shots[i] = shot_status(v, &v->shots[i], arena);
+        m->shots[i] = shot_status(f, v, &v->shots[i], arena);
     if (v->state == WORK_DONE) {
         m->artifacts = arena_array(arena, Shotline__NamedBlob *, 2);
         m->artifacts[m->n_artifacts++] = named_blob("manifest", &v->manifest, arena);
@@ -339,7 +342,7 @@ static void add_videos(const struct request *r, const struct campaign *c, uint32
 
     m->videos = arena_array(r->arena, Shotline__VideoStatus *, c->video_count + 1);
     for (uint32_t i = first; i < c->video_count; i++) {
-        Shotline__VideoStatus *v = video_status(&c->videos[i], r->arena);
+        Shotline__VideoStatus *v = video_status(r->f, &c->videos[i], r->arena);
 
         bytes += shotline__video_status__get_packed_size(v);
         if (m->n_videos && bytes > r->f->status_bytes) {
@@ -349,6 +352,19 @@ static void add_videos(const struct request *r, const struct campaign *c, uint32
         }
         m->videos[m->n_videos++] = v;
     }
+}
+
+static Shotline__StorageStatus *storage_status(const struct request *r)
+{
+    Shotline__StorageStatus *m = arena_new(r->arena, Shotline__StorageStatus);
+
+    shotline__storage_status__init(m);
+    eviction_look(r->f);
+    m->kept = (uint64_t)r->f->eviction.kept_bytes;
+    m->cache = (uint64_t)eviction_cache_bytes(r->f);
+    m->quota = (uint64_t)r->f->eviction.quota_bytes;
+    m->evicted = (uint64_t)r->f->eviction.bytes;
+    return m;
 }
 
 static void on_status(const struct request *r, const Shotline__StatusRequest *q)
@@ -368,6 +384,7 @@ static void on_status(const struct request *r, const Shotline__StatusRequest *q)
     } else {
         for (size_t i = 0; i < l->campaign_count; i++)
             s.campaigns[s.n_campaigns++] = campaign_status(r, l->campaigns[i]);
+        s.storage = storage_status(r);
     }
     m.status = &s;
     reply(r, &m);

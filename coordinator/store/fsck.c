@@ -37,6 +37,7 @@ struct fsck {
     struct store_check *store;
     struct set present; /* blobs whose bytes are what their name says */
     struct set named;   /* by anything: the others are orphans */
+    struct set evicted; /* blobs that the farm removed to make room */
     struct set broken;  /* keys whose results are to be forgotten */
 };
 
@@ -195,6 +196,10 @@ static void check_result(void *context, const struct checked_result *r)
     set_add(&k->named, &r->digest, r->bytes);
     if (is_present(k, &blob))
         return;
+    if (!set_find(&k->present, &r->digest) && set_find(&k->evicted, &r->digest)) {
+        k->report->evicted++;
+        return;
+    }
     digest_hex(&r->key, key);
     digest_hex(&r->digest, hex);
     found(k, FINDING_RESULT_GONE,
@@ -334,6 +339,11 @@ static void check_campaign(void *context, const struct checked_campaign *c)
     arena_free(&arena);
 }
 
+static void take_evicted(void *context, const struct digest *d)
+{
+    set_add(&((struct fsck *)context)->evicted, d, 0);
+}
+
 /* A checkpoint that is gone only costs steps: it is named, and not looked for. */
 static void take_checkpoint(void *context, const struct digest *d)
 {
@@ -372,6 +382,9 @@ static void check_all(struct fsck *k)
     if (!store_check_integrity(k->store, complain, k, &err))
         complain(k, err.text);
     check_blobs(k);
+    if (!store_check_evicted(k->store, take_evicted, k, &err))
+        complain(k, err.text);
+    set_sort(&k->evicted);
     if (!store_check_results(k->store, check_result, k, &err))
         complain(k, err.text);
     if (!store_check_videos(k->store, check_video, k, &err))
@@ -406,6 +419,7 @@ bool fsck_run(const char *state, bool repair, fsck_say *say, void *context, stru
     close(lock);
     free(k.present.list);
     free(k.named.list);
+    free(k.evicted.list);
     free(k.broken.list);
     return ok;
 }

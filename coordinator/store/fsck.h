@@ -30,6 +30,7 @@ const char *finding_name(enum finding f); /* "blob.damaged" */
 struct fsck_report {
     uint64_t found[FINDINGS], repaired[FINDINGS]; /* FINDING_ORPHANS: blobs, and nothing is ever repaired */
     uint64_t blobs, results, videos, tasks;       /* looked at */
+    uint64_t evicted;                             /* results whose bytes the farm removed to make room: no damage */
     int64_t blob_bytes, orphan_bytes;
 };
 

@@ -1,4 +1,4 @@
--- The coordinator's store, version 7. Embedded by CMake; applied to an empty file. States and kinds are the numbers of coordinator/core/job.h.
+-- The coordinator's store, version 8. Embedded by CMake; applied to an empty file. States and kinds are the numbers of coordinator/core/job.h.
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 
 -- request: the Campaign message as the client sent it. The ledger is rebuilt from it. From tasks on: what it came to, once it has ended.
@@ -98,3 +98,6 @@ CREATE TABLE keys (
 
 -- Campaigns whose record was removed: submitted once more with its token, such a campaign is not made a second time.
 CREATE TABLE forgotten (token BLOB PRIMARY KEY, campaign INTEGER NOT NULL) WITHOUT ROWID;
+
+-- Blobs that the farm removed to make room: a result that names one is no damage, its task is made again when it is needed.
+CREATE TABLE evicted (digest BLOB PRIMARY KEY) WITHOUT ROWID;

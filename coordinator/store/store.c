@@ -195,6 +195,15 @@ bool store_put_result(struct store *s, const struct digest *key, const struct ta
     return true;
 }
 
+bool store_put_evicted(struct store *s, const struct digest *blob, struct error *err)
+{
+    if (!db_begin(s, err))
+        return false;
+    struct binder b = db_bind(s, PUT_EVICTED);
+    db_digest(&b, blob);
+    return db_run(s, b, "save what was evicted", err);
+}
+
 bool store_put_plan(struct store *s, const struct digest *key, const char *plan, struct error *err)
 {
     if (!db_begin(s, err))

@@ -34,6 +34,8 @@ struct store_work store_work(const struct store *s);
 bool store_put_result(struct store *s, const struct digest *key, const struct task_output *outputs, uint32_t count,
                       struct error *err);
 uint32_t store_find_result(struct store *s, const struct digest *key, struct task_output outputs[TASK_MAX_OUTPUTS]);
+bool store_put_evicted(struct store *s, const struct digest *blob,
+                       struct error *err); /* it may not be there from now on */
 bool store_put_plan(struct store *s, const struct digest *key, const char *plan, struct error *err);
 char *store_find_plan(struct store *s, const struct digest *key); /* NULL: none; free it */
 

@@ -160,7 +160,7 @@ bool store_check_campaigns(struct store_check *c, store_check_campaign *each, vo
                     &(struct caller){ .campaign = each, .context = context }, err);
 }
 
-static void take_checkpoint(void *context, sqlite3_stmt *q)
+static void take_blob(void *context, sqlite3_stmt *q)
 {
     struct caller *caller = context;
     struct digest d;
@@ -171,8 +171,17 @@ static void take_checkpoint(void *context, sqlite3_stmt *q)
 
 bool store_check_checkpoints(struct store_check *c, store_check_blob *each, void *context, struct error *err)
 {
-    return each_row(c, "SELECT checkpoint FROM tasks WHERE checkpoint IS NOT NULL", take_checkpoint,
+    return each_row(c, "SELECT checkpoint FROM tasks WHERE checkpoint IS NOT NULL", take_blob,
                     &(struct caller){ .blob = each, .context = context }, err);
+}
+
+bool store_check_evicted(struct store_check *c, store_check_blob *each, void *context, struct error *err)
+{
+    int64_t tables = 0; /* a store of an older version has none */
+
+    return each_row(c, "SELECT count(*) FROM sqlite_schema WHERE name = 'evicted'", take_int, &tables, err) &&
+           (!tables || each_row(c, "SELECT digest FROM evicted", take_blob,
+                                &(struct caller){ .blob = each, .context = context }, err));
 }
 
 /* ---- one key ---- */

@@ -35,9 +35,11 @@ struct checked_campaign {
 typedef void store_check_result(void *context, const struct checked_result *row);
 typedef void store_check_video(void *context, const struct checked_video *row);
 typedef void store_check_campaign(void *context, const struct checked_campaign *row);
-/* Every blob that running tasks go on from. */
 typedef void store_check_blob(void *context, const struct digest *d);
+/* Every blob that running tasks go on from. */
 bool store_check_checkpoints(struct store_check *c, store_check_blob *each, void *context, struct error *err);
+/* Every blob that the farm removed to make room, once or more. */
+bool store_check_evicted(struct store_check *c, store_check_blob *each, void *context, struct error *err);
 bool store_check_results(struct store_check *c, store_check_result *each, void *context, struct error *err);
 bool store_check_videos(struct store_check *c, store_check_video *each, void *context, struct error *err);
 bool store_check_campaigns(struct store_check *c, store_check_campaign *each, void *context, struct error *err);

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define STORE_APPLICATION 0x53484f54 /* "SHOT" */
-#define STORE_VERSION     7
+#define STORE_VERSION     8
 
 /* What brings a file of version N to N + 1. New columns stand last in their table, as in schema.sql. */
 static const char *const upgrades[STORE_VERSION] = {
@@ -36,6 +36,7 @@ static const char *const upgrades[STORE_VERSION] = {
           "ALTER TABLE campaigns ADD COLUMN shots_passed INTEGER NOT NULL DEFAULT 0;"
           "ALTER TABLE campaigns ADD COLUMN retry_ms INTEGER NOT NULL DEFAULT 0",
     [6] = "CREATE TABLE forgotten (token BLOB PRIMARY KEY, campaign INTEGER NOT NULL) WITHOUT ROWID",
+    [7] = "CREATE TABLE evicted (digest BLOB PRIMARY KEY) WITHOUT ROWID",
 };
 
 static const char *const statement_text[STATEMENTS] = {
@@ -65,6 +66,7 @@ static const char *const statement_text[STATEMENTS] = {
     [DROP_RESULT] = "DELETE FROM results WHERE key = ?",
     [PUT_RESULT] = "INSERT INTO results VALUES (?, ?, ?, ?)",
     [FIND_RESULT] = "SELECT output, digest, bytes FROM results WHERE key = ? ORDER BY output",
+    [PUT_EVICTED] = "INSERT OR IGNORE INTO evicted VALUES (?)",
     [PUT_PLAN] = "INSERT OR REPLACE INTO plans VALUES (?, ?)",
     [FIND_PLAN] = "SELECT plan FROM plans WHERE key = ?",
     [EACH_CAMPAIGN] = "SELECT * FROM campaigns ORDER BY id",

@@ -22,6 +22,7 @@ enum statement {
     DROP_RESULT,
     PUT_RESULT,
     FIND_RESULT,
+    PUT_EVICTED,
     PUT_PLAN,
     FIND_PLAN,
     EACH_CAMPAIGN,

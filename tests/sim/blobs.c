@@ -14,6 +14,7 @@
 struct blob {
     struct digest digest;
     bool there, removed; /* removed: by the farm itself */
+    uint64_t used;       /* a count, larger is later */
     size_t size;
     char data[];
 };
@@ -23,6 +24,7 @@ struct store_dir {
     struct index by_digest;
     struct blob **list;
     size_t count, room;
+    uint64_t uses;
     int64_t full_until_ms;
 };
 
@@ -99,11 +101,13 @@ static bool add(struct store_dir *s, const struct digest *d, const void *data, s
     if (b) {
         b->there = true;
         b->removed = false;
+        b->used = ++s->uses;
         return true;
     }
     b = xcalloc(1, sizeof *b + size + 1);
     b->digest = *d;
     b->there = true;
+    b->used = ++s->uses;
     b->size = size;
     memcpy(b->data, data, size);
     index_put(&s->by_digest, mark(d), b);
@@ -156,14 +160,72 @@ bool blobs_removed(struct world *w, const struct digest *d)
 
 int64_t store_dir_bytes(struct store_dir *s, const struct digest *d)
 {
-    const struct blob *b = find(s, d);
+    struct blob *b = find(s, d);
 
+    if (b)
+        b->used = ++s->uses;
     return b ? (int64_t)b->size : -1;
 }
 
 bool store_dir_has(struct store_dir *s, const struct digest *d)
 {
-    return find(s, d) != NULL;
+    return store_dir_bytes(s, d) >= 0;
+}
+
+int64_t store_dir_peek(struct store_dir *s, const struct digest *d)
+{
+    const struct blob *b = find(s, d);
+
+    return b ? (int64_t)b->size : -1;
+}
+
+int64_t store_dir_total(struct store_dir *s)
+{
+    int64_t bytes = 0;
+
+    for (size_t i = 0; i < s->count; i++)
+        bytes += s->list[i]->there ? (int64_t)s->list[i]->size : 0;
+    return bytes;
+}
+
+static int by_use(const void *a, const void *b)
+{
+    const struct blob *x = *(const struct blob *const *)a, *y = *(const struct blob *const *)b;
+
+    return x->used < y->used ? -1 : x->used > y->used;
+}
+
+size_t store_dir_oldest(struct store_dir *s, int64_t bytes, store_dir_keeps *keeps, void *context,
+                        struct store_blob *list, size_t room)
+{
+    size_t count = 0;
+
+    if (s->count)
+        qsort(s->list, s->count, sizeof *s->list, by_use);
+    for (size_t i = 0; i < s->count && bytes > 0 && count < room; i++) {
+        const struct blob *b = s->list[i];
+        const struct store_blob named = { .digest = b->digest, .bytes = (int64_t)b->size };
+
+        if (!b->there || keeps(context, &named))
+            continue;
+        list[count++] = named;
+        bytes -= named.bytes;
+    }
+    return count;
+}
+
+bool store_dir_evict(struct store_dir *s, const struct store_blob *b)
+{
+    struct digest key;
+    const char *text = blobs_text(s->w, &b->digest), *of = text ? strstr(text, " of ") : NULL;
+
+    if (!store_dir_remove(s, &b->digest))
+        return false;
+    s->w->evicted++;
+    oracle_evicted(s->w, &b->digest);
+    if (of && strncmp(text, "saved ", 6) && digest_from_hex(&key, of + 4))
+        oracle_key_lost(s->w, &key); /* made again, if it is asked for */
+    return true;
 }
 
 bool store_dir_remove(struct store_dir *s, const struct digest *d)

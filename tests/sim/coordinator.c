@@ -17,7 +17,8 @@
 #define fail_msg(...) (fprintf(stderr, __VA_ARGS__), abort())
 #include "tests/unit/farm_plan.h"
 
-#define MAX_ORDERS 64
+#define MAX_ORDERS        64
+#define SMALL_CACHE_BYTES 3000 /* some 30 outputs: every other farm has no room for more that it could make again */
 
 /* ---- the planner ---- */
 
@@ -206,9 +207,11 @@ static void start(struct world *w, uint32_t who, uint64_t token, void *data)
                                                 .kernel_proof = { { 42 } },
                                                 .planner = c->planner,
                                                 .checkpoint_ms = 500,
+                                                .cache_bytes = w->set.seed % 2 ? 0 : SMALL_CACHE_BYTES,
                                                 .guard = c->guard },
                           w->now_ms, coordinator_wall_ms(w), &err);
     c->at_work = false;
+    c->farm.eviction.grace_ms = 0;
     if (c->restarts % 2)
         c->farm.tasks_kept = 50;                          /* what has ended is put away soon */
     c->farm.gates.limit[CHECK_FRAMES] = GATE_MOST_FRAMES; /* stand-ins have no frames */

@@ -91,7 +91,7 @@ int main(int argc, char **argv)
     struct options o = { .seed = 1, .runs = 1, .workers = 20, .tasks = 400, .intensity = 100, .plant = "none" };
     struct world w;
     struct error err = { 0 };
-    uint64_t all[FAULT_COUNT] = { 0 }, faults = 0, tasks = 0, restarts = 0, broken = 0;
+    uint64_t all[FAULT_COUNT] = { 0 }, faults = 0, tasks = 0, restarts = 0, evicted = 0, broken = 0;
     int plant = 0;
 
     switch (read_options(&o, argc, argv, &err)) {
@@ -127,6 +127,7 @@ int main(int argc, char **argv)
         }
         faults += sum;
         tasks += oracle_tasks(&w);
+        evicted += w.evicted;
         restarts += w.coordinator.restarts;
         broken += !ok;
         if (!o.quiet || (!ok && !plant)) {
@@ -146,8 +147,8 @@ int main(int argc, char **argv)
             break;
     }
     printf("%" PRId64 " runs of %" PRId64 " workers: %" PRIu64 " tasks, %" PRIu64 " faults, %" PRIu64
-           " starts of the coordinator, %" PRIu64 " broken\n",
-           o.runs, o.workers, tasks, faults, restarts, broken);
+           " starts of the coordinator, %" PRIu64 " blobs evicted, %" PRIu64 " broken\n",
+           o.runs, o.workers, tasks, faults, restarts, evicted, broken);
     print_faults(all);
     if (plant)
         printf("%s: %s\n", o.plant, broken ? "found" : "NOT FOUND");

@@ -4,6 +4,7 @@
 
 #include "coordinator/core/access.h"
 #include "coordinator/core/attempts.h"
+#include "coordinator/core/cache.h"
 #include "coordinator/core/takes.h"
 
 /* Every so many of the farm's calls goes wrong. */
@@ -157,4 +158,11 @@ void __wrap_task_failed(struct ledger *l, struct task *t, const struct task_fail
         t->too_small_bytes = 0;
         t->failed_count = 0;
     }
+}
+
+bool __real_cache_holds(const struct cache_needs *n, const struct digest *d);
+bool __wrap_cache_holds(const struct cache_needs *n, const struct digest *d);
+bool __wrap_cache_holds(const struct cache_needs *n, const struct digest *d)
+{
+    return __real_cache_holds(n, d) && !strikes(PLANT_EVICT, 20);
 }

@@ -150,6 +150,30 @@ void __wrap_task_forget_checkpoint(struct ledger *l, struct task *t)
     __real_task_forget_checkpoint(l, t);
 }
 
+static bool starts_from(const struct task *t, const struct digest *d)
+{
+    for (uint32_t k = 0; k < t->input_count; k++)
+        if (t->inputs[k].known && digest_equal(&t->inputs[k].blob.digest, d))
+            return true;
+    return t->checkpoint_step && digest_equal(&t->checkpoint.digest, d);
+}
+
+void oracle_evicted(struct world *w, const struct digest *blob)
+{
+    const struct ledger *l = &w->coordinator.farm.ledger;
+
+    if (ledger_keeps_blob(l, blob))
+        world_break(w, "a finished video, its manifest or a reference image was removed to make room");
+    for (size_t i = 0; i < l->campaign_count; i++)
+        for (uint32_t k = 0; k < l->campaigns[i]->video_count; k++) {
+            const struct video *v = &l->campaigns[i]->videos[k];
+
+            for (uint32_t n = 0; n < v->task_count && !work_ended(v->state); n++)
+                if (!task_ended(v->tasks[n].state) && starts_from(&v->tasks[n], blob))
+                    world_break(w, "task %" PRIu64 ": what it starts from was removed to make room", v->tasks[n].id.v);
+        }
+}
+
 /* What was saved is still to be gone on from. */
 static void check_kept(struct world *w)
 {

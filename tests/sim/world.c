@@ -55,6 +55,7 @@ const char *const plant_names[PLANT_COUNT] = {
     [PLANT_REPLAY] = "replay",
     [PLANT_STATE] = "state",
     [PLANT_CIRCLE] = "circle",
+    [PLANT_EVICT] = "evict",
 };
 
 struct world *world;

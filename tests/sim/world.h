@@ -82,6 +82,7 @@ enum plant {
     PLANT_REPLAY,       /* an invite can be used twice */
     PLANT_STATE,        /* a task is given another one's saved state */
     PLANT_CIRCLE,       /* it is forgotten for want of how much memory a task failed */
+    PLANT_EVICT,        /* now and then something goes that is still needed */
     PLANT_COUNT
 };
 extern const char *const plant_names[PLANT_COUNT];
@@ -148,7 +149,7 @@ struct world {
     int64_t now_ms;
     bool calm; /* no more faults: what is left must end by itself */
     struct schedule schedule;
-    uint64_t faults[FAULT_COUNT], events, messages;
+    uint64_t faults[FAULT_COUNT], events, messages, evicted;
     uint64_t trace;             /* hash of all that happened */
     struct blob_ref last_state; /* that a worker saved, for whatever task */
     bool bad_input;             /* a task fails for its input at this moment: its saved state may go */
@@ -288,6 +289,7 @@ void oracle_restarted(struct world *w);
 void oracle_audit(struct world *w);
 void oracle_end(struct world *w);
 void oracle_key_lost(struct world *w, const struct digest *key);
+void oracle_evicted(struct world *w, const struct digest *blob); /* the farm removed it, to make room */
 /* A client submits this campaign (packed) under its token: what must come out of it is worked out. */
 void oracle_expect(struct world *w, const void *campaign, size_t size);
 void oracle_cancelled(struct world *w, const uint8_t token[16]);

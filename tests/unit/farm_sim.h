@@ -143,7 +143,7 @@ static inline void sim_open(struct sim *s)
     if (!s->store)
         fail_msg("%s", err.text);
     snprintf(path, sizeof path, "%s/blobs", s->dir);
-    s->blobs = store_dir_open(path, 0, &err);
+    s->blobs = store_dir_open(path, STORE_DIR_COUNTS, &err);
     if (!s->blobs)
         fail_msg("%s", err.text);
     s->workers = endpoint_fake();

@@ -222,6 +222,66 @@ static void a_blob_that_is_gone_is_made_again(void **state)
         store_dir_has(s->blobs, &ledger_task(&s->farm.ledger, (struct task_id){ text })->outputs[0].blob.digest));
 }
 
+static void set_quota(struct sim *s, int64_t bytes)
+{
+    s->farm.eviction.quota_bytes = bytes;
+    s->farm.eviction.grace_ms = s->farm.eviction.look_ms = 0;
+}
+
+/* With hardly any room for what can be made again: both campaigns end in the bytes that they have on a farm with room;
+ * what is finished stays; what is asked for once more is made once more. */
+static void a_small_cache_changes_no_byte(void **state)
+{
+    struct sim *s = *state;
+    struct sim *roomy = sim_new();
+    char *expected[2], *manifest;
+
+    for (uint8_t i = 0; i < 2; i++) {
+        uint64_t id = sim_submit(roomy, i + 1, PROMPT, NULL, 9000 + 3000 * i, NULL);
+
+        sim_work(roomy, 2, 1);
+        expected[i] = sim_manifest(roomy, id);
+    }
+    assert_int_equal(roomy->farm.eviction.blobs, 0);
+    sim_free(&roomy);
+
+    set_quota(s, 500);
+    for (uint8_t i = 0; i < 2; i++) {
+        uint64_t id = sim_submit(s, i + 1, PROMPT, NULL, 9000 + 3000 * i, NULL), before = s->farm.eviction.blobs;
+
+        assert_true(sim_work(s, 2, 1) > 5);
+        assert_int_equal(sim_status(s, id)->state, SHOTLINE__WORK_STATE__WORK_DONE);
+        assert_true(s->farm.eviction.blobs > before + 5);
+    }
+    for (int i = 0; i < 3; i++) { /* nothing runs: the cache comes down to its quota, and what is kept stays */
+        s->now_ms += 60000;
+        sim_turn(s);
+    }
+    assert_true(eviction_cache_bytes(&s->farm) <= 500);
+    Shotline__ToFarm ask = SHOTLINE__TO_FARM__INIT;
+    Shotline__StatusRequest status = SHOTLINE__STATUS_REQUEST__INIT;
+    ask.status = &status;
+    const Shotline__StorageStatus *told = sim_ask(s, &ask)->status->storage;
+    assert_int_equal(told->quota, 500);
+    assert_true(told->cache <= 500 && told->kept > 500 && told->evicted > 500);
+    sim_crash(s);
+    sim_open(s);
+    set_quota(s, 500);
+    for (uint8_t i = 0; i < 2; i++) {
+        manifest = sim_manifest(s, i + 1);
+        assert_string_equal(manifest, expected[i]);
+        free(manifest);
+        assert_true(store_dir_has(s->blobs, &s->farm.ledger.campaigns[i]->videos[0].file.digest));
+    }
+    uint64_t again = sim_submit(s, 3, PROMPT, NULL, 9000, NULL);
+    assert_true(sim_work(s, 2, 1) > 5); /* no longer cached */
+    manifest = sim_manifest(s, again);
+    assert_string_equal(manifest, expected[0]);
+    free(manifest);
+    free(expected[0]);
+    free(expected[1]);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, sim_setup, sim_teardown)
 
 int main(void)
@@ -233,6 +293,7 @@ int main(void)
         T(a_killed_coordinator_loses_nothing),
         T(what_has_ended_is_read_from_the_store),
         T(a_blob_that_is_gone_is_made_again),
+        T(a_small_cache_changes_no_byte),
     };
     setenv("SHOTLINE_LOG", "error", 1);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -271,6 +271,32 @@ static void a_key_that_is_not_of_its_parameters_is_told(void **state)
     expect(&r, FINDING_KEY_WRONG, 1);
 }
 
+/* What the farm removed to make room is no damage, and stays a result; bytes that are gone without that are. */
+static void what_was_evicted_is_no_damage(void **state)
+{
+    const uint64_t results = check(false).results;
+    struct fsck_report r;
+    char path[200];
+
+    (void)state;
+    sim_open(s);
+    s->farm.eviction.quota_bytes = 1;
+    s->farm.eviction.grace_ms = 0;
+    sim_turn(s);
+    assert_true(s->farm.eviction.blobs > 5);
+    sim_crash(s);
+    r = check(true);
+    expect(&r, 0, 0);
+    assert_int_equal(r.results, results);
+    assert_true(r.evicted > 5);
+    assert_true(made_again() > 5);
+    sql("DELETE FROM evicted");
+    blob_path(LATENTS, path, sizeof path);
+    assert_int_equal(unlink(path), 0);
+    r = check(false);
+    expect(&r, FINDING_RESULT_GONE, 1);
+}
+
 static void a_manifest_that_is_none_is_told(void **state)
 {
     (void)state;
@@ -351,6 +377,7 @@ int main(void)
         PLANTED(a_result_that_contradicts_its_manifest_is_told),
         PLANTED(a_finished_video_without_its_manifest_is_told),
         PLANTED(a_key_that_is_not_of_its_parameters_is_told),
+        PLANTED(what_was_evicted_is_no_damage),
         PLANTED(a_manifest_that_is_none_is_told),
         PLANTED(a_request_that_cannot_be_read_is_told),
         PLANTED(a_row_without_its_parent_is_told),

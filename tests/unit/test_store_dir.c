@@ -300,6 +300,46 @@ static void a_folder_that_cannot_be_made_is_named(void **state)
 
 #define ROOTED(test) cmocka_unit_test_setup_teardown(test, make_root, drop_root)
 
+static bool keeps_one(void *context, const struct store_blob *b)
+{
+    return digest_equal(context, &b->digest);
+}
+
+/* A store that counts removes nothing by itself, and tells its owner what could go: the least recently used first, also
+ * after a start, and nothing that was used since it was listed. */
+static void an_owner_may_choose_what_goes(void **state)
+{
+    struct store_dir *s = open_store(STORE_DIR_COUNTS);
+    struct store_blob list[4];
+    struct digest d[4];
+    char path[PATH_MAX];
+
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        d[i] = add(s, (char)('p' + i), 1000);
+        assert_true(store_dir_path(s, &d[i], path, sizeof path));
+        assert_int_equal(utime(path, &(struct utimbuf){ .modtime = 1000000 + i }), 0);
+    }
+    store_dir_close(&s);
+    s = open_store(STORE_DIR_COUNTS);
+    assert_true(store_dir_total(s) >= 4000);
+    assert_int_equal(store_dir_peek(s, &d[1]), 1000);
+    assert_int_equal(store_dir_oldest(s, 1500, keeps_one, &d[1], list, 4), 2);
+    assert_true(digest_equal(&list[0].digest, &d[0]));
+    assert_true(digest_equal(&list[1].digest, &d[2]));
+    assert_int_equal(list[0].used_ms, 1000000000);
+    store_dir_pin(s, &d[3]);
+    assert_int_equal(store_dir_oldest(s, 3000, keeps_one, &d[1], list, 2), 2); /* as many as there is room for */
+    assert_true(store_dir_has(s, &d[0]));                                      /* in the meantime */
+    assert_false(store_dir_evict(s, &list[0]));
+    assert_true(store_dir_evict(s, &list[1]));
+    assert_int_equal(store_dir_bytes(s, &d[2]), -1);
+    assert_int_equal(store_dir_peek(s, &d[2]), -1);
+    assert_false(store_dir_evict(s, &list[1]));
+    assert_int_equal(store_dir_bytes(s, &d[0]), 1000);
+    store_dir_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -314,6 +354,7 @@ int main(void)
         ROOTED(wrong_bytes_never_get_a_name),
         ROOTED(two_writers_of_one_blob_do_not_mix),
         ROOTED(a_full_disk_is_one_error_and_no_half_blob),
+        cmocka_unit_test(an_owner_may_choose_what_goes),
         cmocka_unit_test(a_folder_that_cannot_be_made_is_named),
     };
 
