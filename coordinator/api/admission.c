@@ -9,13 +9,45 @@
 #include <string.h>
 
 #define LONGEST_INVITE_MS (INT64_C(90) * 24 * 3600 * 1000)
-#define KEPT_INVITE_MS    (INT64_C(30) * 24 * 3600 * 1000) /* after its time */
+#define KEPT_MS           (INT64_C(30) * 24 * 3600 * 1000) /* after its time: told why, and no stranger yet */
 
 static void changed(struct farm *f, const struct access_entry *e)
 {
     f->keys_changed = xrealloc(f->keys_changed, (f->keys_changed_count + 1) * sizeof *e);
     f->keys_changed[f->keys_changed_count++] = *e;
 }
+
+/* ---- keys that are over ---- */
+
+struct dropping {
+    struct store *store;
+    size_t count;
+    bool failed;
+    struct error err;
+};
+
+static void drop_one(void *context, const struct access_entry *e)
+{
+    struct dropping *d = context;
+
+    d->count++;
+    d->failed = d->failed || !store_drop_key(d->store, &e->key, &d->err);
+}
+
+/* The list is bounded, and grows with invites: whoever makes one makes room. */
+static bool drop_old(struct guard *g, struct store *s, int64_t wall_ms, struct error *err)
+{
+    struct dropping d = { .store = s };
+
+    guard_drop_old(g, wall_ms - KEPT_MS, drop_one, &d);
+    if (d.count)
+        log_info("key.forgotten", "keys=%zu reason=\"over for more than 30 days\"", d.count);
+    if (d.failed)
+        *err = d.err;
+    return !d.failed;
+}
+
+/* ---- what is asked ---- */
 
 static bool has_keys(const struct farm *f, struct error *err)
 {
@@ -59,7 +91,7 @@ Shotline__Invited *admission_invite(struct farm *f, const Shotline__InviteReques
     }
     snprintf(e.name, sizeof e.name, "%s", q->name ? q->name : "");
     e.expires_ms = f->wall_ms + (int64_t)q->expires_ms;
-    if (!guard_invite(f->guard, &e, f->wall_ms, err))
+    if (!drop_old(f->guard, f->store, f->wall_ms, err) || !guard_invite(f->guard, &e, f->wall_ms, err))
         return NULL;
     changed(f, &e);
     log_info("key.invited", "name=\"%s\" role=%s hours=%.1f", e.name, role_name(e.role),
@@ -173,8 +205,7 @@ bool admission_load(struct guard *g, struct store *s, const struct credential *o
 {
     struct access_entry e;
 
-    /* Who comes with one of those is refused as a stranger and no longer as late. */
-    if (!store_drop_invites(s, wall_ms - KEPT_INVITE_MS, err) || !store_each_key(s, restore, g, err))
+    if (!store_each_key(s, restore, g, err) || !drop_old(g, s, wall_ms, err))
         return false;
     if (guard_first_operator(g, &owner->own.public, wall_ms, &e))
         return store_put_key(s, &e, err);

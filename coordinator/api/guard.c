@@ -230,12 +230,19 @@ bool guard_revoke(struct guard *g, const char *name, int64_t wall_ms, struct acc
     struct access_entry *found = access_find_name(&g->access, name, wall_ms);
     if (!found)
         error_set(err, ERROR_INPUT, "no member or invite is called \"%.63s\"", name);
-    else if (access_revoke(&g->access, found, err)) {
+    else if (access_revoke(&g->access, found, wall_ms, err)) {
         *e = *found;
         ok = true;
     }
     pthread_mutex_unlock(&g->lock);
     return ok;
+}
+
+void guard_drop_old(struct guard *g, int64_t before_ms, access_dropped *dropped, void *context)
+{
+    pthread_mutex_lock(&g->lock);
+    access_drop_old(&g->access, before_ms, dropped, context);
+    pthread_mutex_unlock(&g->lock);
 }
 
 bool guard_first_operator(struct guard *g, const struct curve_key *key, int64_t wall_ms, struct access_entry *e)

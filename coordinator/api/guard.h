@@ -56,6 +56,8 @@ bool guard_join(struct guard *g, const struct curve_key *invite, const struct cu
                 struct access_entry *member, struct access_entry *used, enum refusal *why);
 /* By name, or key as text. From now on its messages are refused. */
 bool guard_revoke(struct guard *g, const char *name, int64_t wall_ms, struct access_entry *e, struct error *err);
+/* See access_drop_old; `dropped` must not call the guard. */
+void guard_drop_old(struct guard *g, int64_t before_ms, access_dropped *dropped, void *context);
 /* Makes the bearer of `key` an operator, if the key is not known at all: false when it was, or cannot be. */
 bool guard_first_operator(struct guard *g, const struct curve_key *key, int64_t wall_ms, struct access_entry *e);
 

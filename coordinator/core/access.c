@@ -75,17 +75,36 @@ bool access_name_is_good(const char *name)
     return size > 0 && name[size] == '\0' && size < sizeof((struct access_entry *)NULL)->name;
 }
 
+/* The 3 of "worker-3"; 0: it has no such name, or an operator chose one that is out of reach. */
+static unsigned number_of(const struct access_entry *e, enum role role)
+{
+    const char *name = role_name(role);
+    size_t size = strlen(name);
+
+    if (strncmp(e->name, name, size) != 0 || e->name[size] != '-')
+        return 0;
+    const char *digits = e->name + size + 1;
+    size_t count = strspn(digits, "0123456789");
+    return count > 0 && count <= 9 && !digits[count] ? (unsigned)strtoul(digits, NULL, 10) : 0;
+}
+
+/* The entry whose name has the highest number; NULL: none has one. */
+static const struct access_entry *last_named(const struct access *a, enum role role)
+{
+    const struct access_entry *last = NULL;
+
+    for (size_t i = 0; i < a->count; i++)
+        if (number_of(a->entries[i], role) > (last ? number_of(last, role) : 0))
+            last = a->entries[i];
+    return last;
+}
+
 void access_free_name(const struct access *a, enum role role, char name[64])
 {
-    unsigned number = 0;
-    bool taken = true;
+    /* Beyond names of the past: a log that says worker-3 means one worker. */
+    const struct access_entry *last = last_named(a, role);
 
-    while (taken) { /* also names of the past: a log that says worker-3 means one worker */
-        snprintf(name, 64, "%s-%u", role_name(role), ++number);
-        taken = false;
-        for (size_t i = 0; i < a->count && !taken; i++)
-            taken = strcmp(a->entries[i]->name, name) == 0;
-    }
+    snprintf(name, 64, "%s-%u", role_name(role), (last ? number_of(last, role) : 0) + 1);
 }
 
 struct access_entry *access_add(struct access *a, const struct access_entry *e, struct error *err)
@@ -192,7 +211,7 @@ struct access_entry *access_join(struct access *a, const struct curve_key *invit
     return member;
 }
 
-bool access_revoke(struct access *a, struct access_entry *e, struct error *err)
+bool access_revoke(struct access *a, struct access_entry *e, int64_t wall_ms, struct error *err)
 {
     size_t others = 0;
 
@@ -201,5 +220,37 @@ bool access_revoke(struct access *a, struct access_entry *e, struct error *err)
     if (e->state == ACCESS_MEMBER && e->role == ROLE_OPERATOR && !others)
         return error_set(err, ERROR_INPUT, "\"%s\" is the last operator: invite another one first", e->name);
     e->state = ACCESS_REVOKED;
+    e->expires_ms = wall_ms;
     return true;
+}
+
+static bool is_old(const struct access_entry *e, int64_t before_ms)
+{
+    if (e->state == ACCESS_MEMBER || (e->state == ACCESS_REVOKED && e->role == ROLE_OPERATOR))
+        return false;
+    return e->expires_ms < before_ms;
+}
+
+void access_drop_old(struct access *a, int64_t before_ms, access_dropped *dropped, void *context)
+{
+    const struct access_entry *last[ROLE_WORKER + 1] = { NULL };
+    size_t kept = 0;
+
+    for (enum role r = ROLE_VIEWER; r <= ROLE_WORKER; r++)
+        last[r] = last_named(a, r);
+    for (size_t i = 0; i < a->count; i++) {
+        struct access_entry *e = a->entries[i];
+        bool stays = !is_old(e, before_ms);
+
+        for (enum role r = ROLE_VIEWER; r <= ROLE_WORKER; r++)
+            stays = stays || e == last[r];
+        if (stays) {
+            a->entries[kept++] = e;
+            continue;
+        }
+        dropped(context, e);
+        index_remove(&a->by_key, first_bytes(&e->key));
+        free(e);
+    }
+    a->count = kept;
 }

@@ -21,8 +21,9 @@ struct access_entry {
     char name[64]; /* unique among invites and members */
     enum role role;
     enum access_state state;
-    int64_t created_ms, expires_ms; /* wall clock; the latter of invites only */
-    struct curve_key heir;          /* of a used invite: the key that joined */
+    int64_t created_ms;    /* wall clock, as all of these */
+    int64_t expires_ms;    /* of invites; of what is revoked, when that was */
+    struct curve_key heir; /* of a used invite: the key that joined */
 };
 
 struct access { /* zero-initialised means empty and ready */
@@ -69,7 +70,7 @@ struct access_entry *access_find_name(const struct access *a, const char *name, 
 
 /* [A-Za-z0-9._-], 1 to 63 of them. */
 bool access_name_is_good(const char *name);
-/* Makes a name that is free: "worker-3". */
+/* Makes a name that was never made before: "worker-3". */
 void access_free_name(const struct access *a, enum role role, char name[64]);
 
 /* Whether this key may connect at all. Invites may, used ones too: they are told that they come too late. */
@@ -83,6 +84,14 @@ struct access_entry *access_join(struct access *a, const struct curve_key *invit
                                  int64_t wall_ms, struct access_entry **used, enum refusal *why);
 
 /* A member or invite may no longer do anything. False with *err when it is the last operator. */
-bool access_revoke(struct access *a, struct access_entry *e, struct error *err);
+bool access_revoke(struct access *a, struct access_entry *e, int64_t wall_ms, struct error *err);
+
+/* Forgets what has been over since before this time: invites that expired, used or not, and keys that were revoked. Who
+ * comes with one is refused all the same, as a stranger, and needs a new invite like any other. Two sorts stay:
+ * operators that were revoked, since the key of the coordinator's machine is made an operator where it is not known at
+ * all; and of the names that access_free_name made for a role the last one, so that none is made twice. Calls `dropped`
+ * for each. */
+typedef void access_dropped(void *context, const struct access_entry *e);
+void access_drop_old(struct access *a, int64_t before_ms, access_dropped *dropped, void *context);
 
 #endif

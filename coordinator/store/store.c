@@ -229,15 +229,13 @@ bool store_put_key(struct store *s, const struct access_entry *e, struct error *
     return db_run(s, b, "save a key", err);
 }
 
-bool store_drop_invites(struct store *s, int64_t expired_before_ms, struct error *err)
+bool store_drop_key(struct store *s, const struct curve_key *key, struct error *err)
 {
     if (!db_begin(s, err))
         return false;
-    struct binder b = db_bind(s, DROP_OLD_INVITES);
-    db_int(&b, ACCESS_INVITED);
-    db_int(&b, ACCESS_USED);
-    db_int(&b, expired_before_ms);
-    return db_run(s, b, "drop old invites", err);
+    struct binder b = db_bind(s, DROP_KEY);
+    db_blob(&b, key->bytes, CURVE_BYTES);
+    return db_run(s, b, "drop a key", err);
 }
 
 bool store_forget_campaign(struct store *s, struct campaign_id id, struct error *err)

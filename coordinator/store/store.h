@@ -40,7 +40,7 @@ bool store_put_plan(struct store *s, const struct digest *key, const char *plan,
 char *store_find_plan(struct store *s, const struct digest *key); /* NULL: none; free it */
 
 bool store_put_key(struct store *s, const struct access_entry *e, struct error *err); /* new or changed */
-bool store_drop_invites(struct store *s, int64_t expired_before_ms, struct error *err);
+bool store_drop_key(struct store *s, const struct curve_key *key, struct error *err);
 
 /* Its record is removed; its token keeps its number. */
 bool store_forget_campaign(struct store *s, struct campaign_id id, struct error *err);

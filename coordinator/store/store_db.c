@@ -84,7 +84,7 @@ static const char *const statement_text[STATEMENTS] = {
     [FIND_COUNTER] = "SELECT value FROM counters WHERE name = ?",
     [PUT_KEY] = "INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?, ?, ?, ?)",
     [EACH_KEY] = "SELECT * FROM keys ORDER BY created_ms",
-    [DROP_OLD_INVITES] = "DELETE FROM keys WHERE state IN (?, ?) AND expires_ms < ?",
+    [DROP_KEY] = "DELETE FROM keys WHERE key = ?",
 };
 
 bool db_fail(struct store *s, struct error *err, const char *doing)

@@ -34,7 +34,7 @@ enum statement {
     FIND_DONE,
     PUT_KEY,
     EACH_KEY,
-    DROP_OLD_INVITES,
+    DROP_KEY,
     STATEMENTS
 };
 

@@ -101,7 +101,7 @@ static void an_invite_joins_once_and_may_do_nothing_else(void **state)
     assert_int_equal(check(&a, 3, ACCESS_WORK), REFUSAL_UNKNOWN);
 
     struct error err = { 0 };
-    assert_true(access_revoke(&a, member, &err));
+    assert_true(access_revoke(&a, member, 9, &err));
     assert_null(access_join(&a, &one, &mine, 9, &used, &why)); /* a line does not bring a revoked key back */
     access_free(&a);
 }
@@ -154,7 +154,7 @@ static void a_revoked_key_may_nothing_and_frees_its_name(void **state)
     curve_text(&one, text);
     assert_ptr_equal(access_find_name(&a, "gpu", 0), gpu);
     assert_ptr_equal(access_find_name(&a, text, 0), gpu);
-    assert_true(access_revoke(&a, gpu, &err));
+    assert_true(access_revoke(&a, gpu, 0, &err));
     assert_int_equal(access_connect(&a, &one, 0), REFUSAL_REVOKED);
     for (int verb = ACCESS_JOIN; verb <= ACCESS_WRITE_BLOB; verb++)
         assert_int_equal(check(&a, 1, (enum access_verb)verb), REFUSAL_REVOKED);
@@ -171,11 +171,11 @@ static void the_last_operator_stays(void **state)
 
     (void)state;
     add(&a, 2, "next", ROLE_OPERATOR, ACCESS_INVITED, DAY_MS); /* who has not joined yet is no operator */
-    assert_false(access_revoke(&a, first, &err));
+    assert_false(access_revoke(&a, first, 0, &err));
     assert_non_null(strstr(err.text, "last operator"));
     second = add(&a, 3, "second", ROLE_OPERATOR, ACCESS_MEMBER, 0);
-    assert_true(access_revoke(&a, first, &err));
-    assert_false(access_revoke(&a, second, &err));
+    assert_true(access_revoke(&a, first, 0, &err));
+    assert_false(access_revoke(&a, second, 0, &err));
     assert_int_equal(second->state, ACCESS_MEMBER);
     access_free(&a);
 }
@@ -223,6 +223,85 @@ static void the_list_finds_each_of_many_and_is_bounded(void **state)
     e.key = key(ACCESS_MAX + 1);
     assert_null(access_add(&a, &e, &err));
     assert_non_null(strstr(err.text, "as many as there can be"));
+    access_free(&a);
+}
+
+static void note_dropped(void *context, const struct access_entry *e)
+{
+    char *list = context;
+
+    strcat(strcat(list, " "), e->name);
+}
+
+static const char *dropped_before(struct access *a, int64_t before_ms)
+{
+    static char list[256];
+
+    *list = '\0';
+    access_drop_old(a, before_ms, note_dropped, list);
+    return list;
+}
+
+/* What is long over is forgotten, and gains nothing by that. */
+static void what_is_over_is_forgotten_and_stays_out(void **state)
+{
+    struct access a = { 0 };
+    struct access_entry *used;
+    const struct curve_key one = key(1), mine = key(10), again = key(11);
+    struct error err = { 0 };
+    enum refusal why;
+
+    (void)state;
+    add(&a, 1, "gpu", ROLE_WORKER, ACCESS_INVITED, 100);
+    struct access_entry *member = access_join(&a, &one, &mine, 50, &used, &why);
+    add(&a, 2, "late", ROLE_VIEWER, ACCESS_INVITED, 200);
+    add(&a, 3, "ana", ROLE_SUBMITTER, ACCESS_MEMBER, 0);
+    assert_true(access_revoke(&a, member, 300, &err));
+
+    assert_string_equal(dropped_before(&a, 100), "");
+    assert_string_equal(dropped_before(&a, 101), " gpu"); /* the invite that was used */
+    assert_int_equal(access_check(&a, &mine, ACCESS_WORK, 400), REFUSAL_REVOKED);
+    assert_string_equal(dropped_before(&a, 300), " late");
+    assert_string_equal(dropped_before(&a, 301), " gpu");
+    assert_int_equal(a.count, 1);
+    for (int verb = ACCESS_JOIN; verb <= ACCESS_WRITE_BLOB; verb++) {
+        assert_int_equal(check(&a, 1, (enum access_verb)verb), REFUSAL_UNKNOWN);
+        assert_int_equal(check(&a, 2, (enum access_verb)verb), REFUSAL_UNKNOWN);
+        assert_int_equal(check(&a, 10, (enum access_verb)verb), REFUSAL_UNKNOWN);
+    }
+    assert_int_equal(access_connect(&a, &mine, 400), REFUSAL_UNKNOWN);
+    assert_null(access_join(&a, &one, &mine, 400, &used, &why)); /* nor does its line bring it back */
+    assert_null(access_join(&a, &one, &again, 400, &used, &why));
+    assert_int_equal(check(&a, 3, ACCESS_SUBMIT), REFUSAL_NONE);
+    access_free(&a);
+}
+
+/* The key of the coordinator's machine becomes an operator where it is not known: revoked, it stays known. A made name
+ * is made once, whoever bore it. */
+static void operators_and_the_last_made_name_are_remembered(void **state)
+{
+    struct access a = { 0 };
+    struct error err = { 0 };
+    char name[64];
+
+    (void)state;
+    struct access_entry *first = add(&a, 1, "operator", ROLE_OPERATOR, ACCESS_MEMBER, 0);
+    add(&a, 2, "boss", ROLE_OPERATOR, ACCESS_MEMBER, 0);
+    assert_true(access_revoke(&a, first, 5, &err));
+    for (unsigned i = 3; i < 6; i++) {
+        access_free_name(&a, ROLE_WORKER, name);
+        assert_true(access_revoke(&a, add(&a, i, name, ROLE_WORKER, ACCESS_MEMBER, 0), 5, &err));
+    }
+    assert_string_equal(dropped_before(&a, 1000), " worker-1 worker-2");
+    assert_int_equal(check(&a, 1, ACCESS_ADMINISTER), REFUSAL_REVOKED);
+    assert_int_equal(check(&a, 5, ACCESS_WORK), REFUSAL_REVOKED);
+    access_free_name(&a, ROLE_WORKER, name);
+    assert_string_equal(name, "worker-4");
+    add(&a, 6, name, ROLE_WORKER, ACCESS_MEMBER, 0);
+    assert_string_equal(dropped_before(&a, 1000), " worker-3");
+    add(&a, 7, "worker-99999999999999999999", ROLE_WORKER, ACCESS_MEMBER, 0); /* chosen: no number */
+    access_free_name(&a, ROLE_WORKER, name);
+    assert_string_equal(name, "worker-5");
     access_free(&a);
 }
 
@@ -330,6 +409,8 @@ int main(void)
         cmocka_unit_test(a_revoked_key_may_nothing_and_frees_its_name),
         cmocka_unit_test(the_last_operator_stays),
         cmocka_unit_test(names_are_chosen_and_checked),
+        cmocka_unit_test(what_is_over_is_forgotten_and_stays_out),
+        cmocka_unit_test(operators_and_the_last_made_name_are_remembered),
         cmocka_unit_test(the_list_finds_each_of_many_and_is_bounded),
         cmocka_unit_test(a_flood_is_stopped_and_its_neighbours_are_not),
         cmocka_unit_test(who_sends_much_that_is_malformed_is_ignored_for_a_while),
