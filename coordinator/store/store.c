@@ -68,17 +68,12 @@ static bool save_video(struct store *s, const struct video *v, struct error *err
     return db_run(s, b, "drop old tasks", err);
 }
 
-static bool save_task(struct store *s, const struct task *t, struct error *err)
+static bool write_task(struct store *s, enum statement which, const struct task *t, const char *failed_on,
+                       const char *verdict, struct error *err)
 {
     static const struct digest none;
-    struct binder b = db_bind(s, SAVE_TASK);
-    struct str failed_on = { 0 }, verdict = { 0 };
-    struct json_out verdict_out = { .to = &verdict, .canonical = true };
+    struct binder b = db_bind(s, which);
 
-    if (t->verdict)
-        verdict_write(t->verdict, NULL, &verdict_out);
-    for (uint32_t i = 0; i < t->failed_count; i++)
-        str_printf(&failed_on, "%s%" PRIu64, i ? " " : "", t->failed_on[i].v);
     db_int(&b, (int64_t)t->id.v);
     db_int(&b, (int64_t)t->video->id.v);
     db_int(&b, t->position);
@@ -89,7 +84,7 @@ static bool save_task(struct store *s, const struct task *t, struct error *err)
     db_int(&b, t->attempt.v);
     db_int(&b, (int64_t)t->worker.v);
     db_int(&b, t->losses);
-    db_text(&b, str_text(&failed_on));
+    db_text(&b, failed_on);
     db_int(&b, t->too_small_bytes);
     db_text(&b, t->trouble);
     db_int(&b, t->cached);
@@ -101,9 +96,23 @@ static bool save_task(struct store *s, const struct task *t, struct error *err)
     db_int(&b, t->checkpoint.bytes);
     db_int(&b, t->checkpoint_step);
     db_int(&b, t->take);
-    db_text(&b, verdict.data);
+    db_text(&b, verdict);
     db_int(&b, t->profile);
-    bool ok = db_run(s, b, "save a task", err);
+    return db_run(s, b, "save a task", err);
+}
+
+static bool save_task(struct store *s, const struct task *t, struct error *err)
+{
+    struct str failed_on = { 0 }, verdict = { 0 };
+    struct json_out verdict_out = { .to = &verdict, .canonical = true };
+
+    if (t->verdict)
+        verdict_write(t->verdict, NULL, &verdict_out);
+    for (uint32_t i = 0; i < t->failed_count; i++)
+        str_printf(&failed_on, "%s%" PRIu64, i ? " " : "", t->failed_on[i].v);
+    bool ok = write_task(s, SAVE_TASK, t, str_text(&failed_on), verdict.data, err);
+    if (ok && !db_changed(s)) /* it was not there yet */
+        ok = write_task(s, ADD_TASK, t, str_text(&failed_on), verdict.data, err);
     str_free(&verdict);
     str_free(&failed_on);
     return ok;

@@ -56,8 +56,12 @@ static const char *const statement_text[STATEMENTS] = {
         "excluded.state,"
         " reason = excluded.reason, plan = excluded.plan, graph = excluded.graph, manifest = excluded.manifest,"
         " manifest_bytes = excluded.manifest_bytes, file = excluded.file, file_bytes = excluded.file_bytes",
-    [SAVE_TASK] =
-        "INSERT OR REPLACE INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    /* Both take the columns of a whole row. What never changes is not written again, nor is the index over it. */
+    [SAVE_TASK] = "UPDATE tasks SET key = ?6, state = ?7, attempt = ?8, worker = ?9, losses = ?10, failed_on = ?11,"
+                  " too_small_bytes = ?12, trouble = ?13, cached = ?14, busy_ms = ?15, reason = ?16, errors = ?17,"
+                  " timeouts = ?18, checkpoint = ?19, checkpoint_bytes = ?20, checkpoint_step = ?21, verdict = ?23,"
+                  " profile = ?24 WHERE id = ?1",
+    [ADD_TASK] = "INSERT INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [DROP_TASKS] = "DELETE FROM tasks WHERE video = ?",
     [SAVE_WORKER] = "INSERT OR REPLACE INTO workers VALUES (?, ?, ?, ?)",
     [PUT_FORGOTTEN] = "INSERT OR IGNORE INTO forgotten SELECT token, id FROM campaigns WHERE id = ?",
@@ -138,6 +142,11 @@ bool db_run(struct store *s, struct binder b, const char *doing, struct error *e
     s->work.records++;
     sqlite3_reset(b.q);
     return ok;
+}
+
+bool db_changed(struct store *s)
+{
+    return sqlite3_changes(s->db) > 0;
 }
 
 bool db_read_bytes(sqlite3_stmt *q, int column, void *to, int size)
@@ -246,10 +255,12 @@ struct store *store_open(const char *path, struct error *err)
     sqlite3_busy_timeout(s->db, 500);
     if (!check_integrity(s, err) || !migrate(s, err) ||
         /* The log is folded into the file every 32 MiB: more often costs a busy farm syncs, more seldom a longer start.
+         * 32 MiB of its pages are kept: a turn of a busy farm touches thousands all over the file, and fewer would be
+         * written in the middle of a transaction to be read again.
          */
         !exec(s,
               "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
-              "PRAGMA wal_autocheckpoint=8192",
+              "PRAGMA wal_autocheckpoint=8192; PRAGMA cache_size=-32768",
               err) ||
         !sync_what_is_there(s, err))
         goto failed;

@@ -14,6 +14,7 @@ enum statement {
     SAVE_CAMPAIGN,
     SAVE_VIDEO,
     SAVE_TASK,
+    ADD_TASK,
     DROP_TASKS,
     SAVE_WORKER,
     PUT_FORGOTTEN,
@@ -60,6 +61,8 @@ void db_digest(struct binder *b, const struct digest *d); /* NULL stays NULL */
 void db_key(struct binder *b, const struct curve_key *k); /* none becomes NULL */
 /* Runs a statement that gives no rows. */
 bool db_run(struct store *s, struct binder b, const char *doing, struct error *err);
+/* Whether the statement that was run last found a row to change. */
+bool db_changed(struct store *s);
 /* Opens the turn's transaction, unless it is open. */
 bool db_begin(struct store *s, struct error *err);
 
