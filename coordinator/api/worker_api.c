@@ -281,6 +281,7 @@ static bool on_done(struct farm *f, struct worker *w, const Shotline__WorkerDone
     const struct attempt attempt = { d->attempt };
     struct task_output outputs[TASK_MAX_OUTPUTS];
     struct digest missing[TASK_MAX_OUTPUTS], key;
+    struct gate_verdict verdict;
     size_t missing_count;
     struct error fault;
     struct task *t = ledger_task(&f->ledger, (struct task_id){ d->task });
@@ -308,8 +309,9 @@ static bool on_done(struct farm *f, struct worker *w, const Shotline__WorkerDone
         return true;
     }
     bool sound = read_outputs(f, t, d, outputs, missing, &missing_count, &fault);
-    if (sound && !missing_count && t->kind == TASK_DECODE && !t->expected)
-        sound = judging_check(f, outputs, (uint32_t)d->n_outputs, &fault);
+    const bool judged = t->kind == TASK_DECODE && !t->expected;
+    if (sound && !missing_count && judged)
+        sound = judging_verdict(f, t, outputs, (uint32_t)d->n_outputs, &verdict, &fault);
     if (!sound) {
         if (report == REPORT_CURRENT && owner == w && !t->attempt_over)
             fail_task(f, w, t, FAILURE_WORKER, fault.text, now_ms);
@@ -338,6 +340,8 @@ static bool on_done(struct farm *f, struct worker *w, const Shotline__WorkerDone
     if (!t->expected && !store_put_result(f->store, &t->key, outputs, (uint32_t)d->n_outputs, err))
         return false;
     task_done(&f->ledger, t, w->id, attempt, outputs, (uint32_t)d->n_outputs, busy_ms);
+    if (judged)
+        judging_pronounce(f, t, &verdict);
     tell_ack(f, w, d->task, d->attempt, SHOTLINE__REPORT_VERDICT__REPORT_OK, NULL, 0);
     return true;
 }
