@@ -229,8 +229,9 @@ static struct spread spread_of(const struct shots *s, int half, enum gate_check 
 }
 
 /* How the distance from the usual is told: as a difference, or as a ratio where small values are near to each other.
- * A planned move has a direction: a quarter of the usual is still the right one, and nothing is the wrong one. */
-enum distance { DIFFERENCE, RATIO, DIRECTION };
+ * A planned move has a direction: a quarter of the usual is still the right one, and the other one is wrong however
+ * many shots of the pack show it. Of what must be there at all, a part of what 19 in 20 shots have is enough. */
+enum distance { DIFFERENCE, RATIO, DIRECTION, PART };
 
 /* Beyond what is measured of 19 in 20 there is at least this much room (for a ratio: a factor). */
 static const struct {
@@ -243,7 +244,7 @@ static const struct {
     [CHECK_BLUR_SHARPNESS] = { RATIO, 1.15 },   [CHECK_BLUR_DROP] = { RATIO, 1.15 },
     [CHECK_FLICKER_TINT] = { DIFFERENCE, 1.5 }, [CHECK_FLASH_TINT] = { DIFFERENCE, 6 },
     [CHECK_STEP_TINT] = { DIFFERENCE, 5 },      [CHECK_JUMP_PICTURE] = { DIFFERENCE, 0.015 },
-    [CHECK_JUMP_FIGURE] = { DIFFERENCE, 0.02 }, [CHECK_IDENTITY_DENSE] = { RATIO, 1.5 },
+    [CHECK_JUMP_FIGURE] = { DIFFERENCE, 0.02 }, [CHECK_IDENTITY_DENSE] = { PART, 2 },
     [CHECK_PAN] = { DIRECTION, 0.0005 },        [CHECK_ZOOM] = { DIRECTION, 0.0005 },
     [CHECK_STATIC] = { DIFFERENCE, 0.006 },
 };
@@ -257,7 +258,9 @@ static double limit_from(const struct spread *s, enum gate_check check)
     double usual = s->values[2], extreme = s->values[least ? 0 : 4], common = s->values[least ? 1 : 3],
            room = calibration[check].room;
     if (calibration[check].distance == DIRECTION)
-        return fmin(usual / 4, common - room);
+        return fmax(fmin(usual / 4, common - room), 0);
+    if (calibration[check].distance == PART)
+        return common / room;
     if (ratio) {
         usual = log(fmax(usual, 1e-4));
         extreme = log(fmax(extreme, 1e-4));

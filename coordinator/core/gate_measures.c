@@ -227,6 +227,12 @@ static double largest_jump(struct scene *c, const double *steps, const bool *kno
     return most;
 }
 
+/* In another light, or another colour, a figure is seen elsewhere, or nowhere. */
+static bool figures_seen(const struct scene *c)
+{
+    return !beyond(c, CHECK_IDENTITY_DENSE) && !beyond(c, CHECK_FLASH_TINT) && !beyond(c, CHECK_FLICKER_TINT);
+}
+
 static void measure_jumps(struct scene *c)
 {
     const struct gate_scores *s = c->s;
@@ -238,7 +244,7 @@ static void measure_jumps(struct scene *c)
             steps[f] = s->move[f][axis];
         }
         keep_most(&c->m[CHECK_JUMP_PICTURE], largest_jump(c, steps, known));
-        for (size_t i = 0; i < s->figure_count && !beyond(c, CHECK_IDENTITY_DENSE); i++) {
+        for (size_t i = 0; i < s->figure_count && figures_seen(c); i++) {
             const struct gate_figure *g = &s->figures[i];
             const double *at = axis ? g->y : g->x;
             for (int f = 1; f < s->frames; f++) {
@@ -265,20 +271,33 @@ static void measure_identity(struct scene *c)
     }
 }
 
+#define LEAST_SAY 32 /* half a clear block in the whole shot: less tells nothing */
+
+/* How far the picture goes to the right in a second, over the whole shot; NAN where there is too little to see. */
+static double drift_of(const struct gate_scores *s)
+{
+    double say = 0, sum = 0;
+    for (size_t i = 0; i < s->drift_count; i++) {
+        say += fmax(s->drift[i][1], 0);
+        sum += fmax(s->drift[i][1], 0) * s->drift[i][0];
+    }
+    return say >= LEAST_SAY ? sum / say : NAN;
+}
+
 static void measure_camera(struct scene *c, const char *move)
 {
     double mean[3] = { 0 };
     for (size_t i = 0; i < c->s->camera_count; i++)
         for (int k = 0; k < 3; k++)
             mean[k] += c->s->camera[i][k] / (double)c->s->camera_count;
+    if (!strcmp(move, "pan left")) /* the camera turns left, and what it sees goes right */
+        c->m[CHECK_PAN] = drift_of(c->s);
+    else if (!strcmp(move, "pan right"))
+        c->m[CHECK_PAN] = -drift_of(c->s);
     if (c->s->camera_count == 0)
         return;
     if (!strcmp(move, "static"))
         c->m[CHECK_STATIC] = fmax(fabs(mean[0]), fabs(mean[1]));
-    else if (!strcmp(move, "pan left")) /* the camera turns left, and what it sees goes right */
-        c->m[CHECK_PAN] = mean[0];
-    else if (!strcmp(move, "pan right"))
-        c->m[CHECK_PAN] = -mean[0];
     else if (!strcmp(move, "zoom in"))
         c->m[CHECK_ZOOM] = mean[2];
     else if (!strcmp(move, "zoom out"))

@@ -87,9 +87,9 @@ static void read_figures(struct reader *r, const json_t *root)
 
 static void read_all(struct reader *r, const json_t *root)
 {
-    static const char *const keys[] = { "format",  "frames",  "columns",   "fps",    "unusable", "borders",
-                                        "dark",    "bright",  "sharpness", "change", "tint",     "residual",
-                                        "colours", "lasting", "move",      "camera", "figures",  NULL };
+    static const char *const keys[] = { "format", "frames",    "columns", "fps",     "unusable", "borders", "dark",
+                                        "bright", "sharpness", "change",  "tint",    "residual", "colours", "lasting",
+                                        "move",   "camera",    "drift",   "figures", NULL };
     struct gate_scores *s = r->s;
     json_only_keys(&r->r, root, keys);
     json_int(&r->r, root, "format", GATE_SCORES_FORMAT, GATE_SCORES_FORMAT);
@@ -112,6 +112,10 @@ static void read_all(struct reader *r, const json_t *root)
     s->move = (double(*)[2])read_rows(r, root, "move", frames, 2, r->columns);
     s->camera_count = rows_of(r, root, "camera", frames);
     s->camera = (double(*)[3])read_rows(r, root, "camera", s->camera_count, 3, 10000);
+    s->drift_count = rows_of(r, root, "drift", frames);
+    s->drift = (double(*)[2])read_rows(r, root, "drift", s->drift_count, 2, 1);
+    for (size_t i = 0; i < s->drift_count; i++)
+        s->drift[i][0] /= 10000;
     read_figures(r, root);
 }
 

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GATE_SCORES_FORMAT  2          /* in the key of every decode: scores of another form are other results */
+#define GATE_SCORES_FORMAT  3          /* in the key of every decode: scores of another form are other results */
 #define GATE_SCORES_LARGEST (8u << 20) /* bytes of the text */
 #define GATE_MOST_FRAMES    20000
 
@@ -35,6 +35,8 @@ struct gate_scores {
     double (*tint)[3], (*move)[2]; /* per frame */
     double (*camera)[3];           /* right, down, growth: in a second */
     size_t camera_count;
+    double (*drift)[2]; /* right, in a second, of all that is no figure; how much there was to see that tells it */
+    size_t drift_count;
     struct gate_figure *figures;
     size_t figure_count;
     struct arena arena; /* owns the lists */

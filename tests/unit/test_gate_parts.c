@@ -56,7 +56,8 @@ static void moves_and_growth_are_told_apart(void **state)
         struct camera c;
         draw(to, moves[i][0], moves[i][1], moves[i][2]);
         const struct motion_picture a = picture(from), b = picture(to);
-        assert_true(camera_find(&c, &a, &b, apart, 14));
+        camera_find(&c, &a, &b, apart, 14);
+        assert_true(c.known);
         assert_float_equal(c.x / 256.0, moves[i][0], 0.3);
         assert_float_equal(c.y / 256.0, moves[i][1], 0.3);
         assert_float_equal(c.zoom / 65536.0, moves[i][2] - 1, 0.006);
@@ -78,8 +79,27 @@ static void what_moves_on_its_own_has_no_say(void **state)
         const struct motion_picture a = picture(from), b = picture(to);
         for (int y = 16; known && y < HEIGHT; y++)
             memset(apart + y * WIDTH + 36, 1, 66);
-        assert_true(camera_find(&c, &a, &b, apart, 14));
+        camera_find(&c, &a, &b, apart, 14);
+        assert_true(c.known);
         assert_float_equal(c.x / 256.0, 3, known ? 0.3 : 0.6);
+    }
+}
+
+/* What is far stays where it is when a camera pans. Most of the picture may be far. */
+static void a_pan_shows_in_what_is_near(void **state)
+{
+    (void)state;
+    uint8_t from[AREA], to[AREA], apart[AREA] = { 0 };
+    draw(from, 0, 0, 1);
+    for (int side = -1; side <= 1; side += 2) {
+        struct camera c;
+        draw(to, 4 * side, 0, 1);
+        memcpy(to, from, 52 * WIDTH);
+        const struct motion_picture a = picture(from), b = picture(to);
+        camera_find(&c, &a, &b, apart, 14);
+        assert_float_equal(c.x / 256.0, 0, 0.3);
+        assert_in_range(side * c.drift, 256 / 2, 2 * 256);
+        assert_true(c.say > 1000);
     }
 }
 
@@ -90,10 +110,12 @@ static void a_flat_picture_says_nothing_of_the_camera(void **state)
     struct camera c;
     memset(flat, 90, sizeof flat);
     const struct motion_picture p = picture(flat);
-    assert_false(camera_find(&c, &p, &p, apart, 14));
+    camera_find(&c, &p, &p, apart, 14);
+    assert_false(c.known || c.say);
     memset(apart, 1, sizeof apart);
     draw(flat, 0, 0, 1);
-    assert_false(camera_find(&c, &p, &p, apart, 14)); /* nor does one that is all figure */
+    camera_find(&c, &p, &p, apart, 14); /* nor does one that is all figure */
+    assert_false(c.known || c.say);
 }
 
 /* ---- a figure ---- */
@@ -133,6 +155,20 @@ static void a_figure_is_found_among_stray_pixels(void **state)
     free(has);
 }
 
+/* A figure's palette is of a picture in full light; shots show it at night, too, and in front of hills. */
+static void less_light_is_no_other_figure(void **state)
+{
+    (void)state;
+    static const struct palette p = { .count = 2, .colour = { { 99, 0, 0, 0.8f }, { 58, -47, 36, 0.1f } } };
+    static const uint8_t green[3] = { 36, 158, 70 }, dim[3] = { 36, 115, 60 };
+    static const uint8_t hill[3] = { 140, 190, 120 }, dark[3] = { 8, 24, 12 }, blue[3] = { 40, 90, 200 };
+    bool *has = xcalloc(PALETTE_BINS, sizeof *has);
+    palette_bins(&p, has);
+    assert_true(has[palette_bin(green)] && has[palette_bin(dim)]);
+    assert_false(has[palette_bin(hill)] || has[palette_bin(dark)] || has[palette_bin(blue)]);
+    free(has);
+}
+
 /* ---- colours ---- */
 
 static void colours_change_with_the_picture_and_not_with_its_place(void **state)
@@ -167,8 +203,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(moves_and_growth_are_told_apart),
         cmocka_unit_test(what_moves_on_its_own_has_no_say),
+        cmocka_unit_test(a_pan_shows_in_what_is_near),
         cmocka_unit_test(a_flat_picture_says_nothing_of_the_camera),
         cmocka_unit_test(a_figure_is_found_among_stray_pixels),
+        cmocka_unit_test(less_light_is_no_other_figure),
         cmocka_unit_test(colours_change_with_the_picture_and_not_with_its_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,6 +18,7 @@ struct witness {
     int at[2];    /* distance of its middle from the picture's, half pixels */
     int moved[2]; /* 1/SUBPIXELS */
     int say[2];
+    int clear; /* how much less than WORST the match leaves */
     bool kept;
 };
 
@@ -59,6 +60,7 @@ static bool look(struct witness *w, const struct motion_search *s, int x, int y)
         w->moved[axis] = SUBPIXELS * (axis ? m.y : m.x);
         weigh(w, axis, m.left, near, far);
     }
+    w->clear = WORST - (int)(1000 * (int64_t)m.left / m.texture);
     w->at[0] = 2 * x + MOTION_BLOCK - s->to->width;
     w->at[1] = 2 * y + MOTION_BLOCK - s->to->height;
     return true;
@@ -154,11 +156,25 @@ static bool agree(struct fit *f, struct witness *list, int count)
     return ok && kept >= FEWEST;
 }
 
-bool camera_find(struct camera *c, const struct motion_picture *from, const struct motion_picture *to,
+/* By what they say, and by how well they were found again. */
+static void find_drift(struct camera *c, const struct witness *list, int count)
+{
+    int64_t say = 0, moved = 0;
+    for (int i = 0; i < count; i++) {
+        const int64_t s = (int64_t)list[i].say[0] * list[i].clear;
+        say += s;
+        moved += s * list[i].moved[0];
+    }
+    c->drift = say ? (int)(moved / say) : 0;
+    c->say = (int)(say / WORST);
+}
+
+void camera_find(struct camera *c, const struct motion_picture *from, const struct motion_picture *to,
                  const uint8_t *apart, int reach)
 {
+    *c = (struct camera){ .known = false };
     if (to->width < MOTION_BLOCK || to->height < MOTION_BLOCK)
-        return false;
+        return;
     const int across = (to->width - MOTION_BLOCK) / STRIDE + 1, down = (to->height - MOTION_BLOCK) / STRIDE + 1;
     struct witness *list = xcalloc((size_t)across * down, sizeof *list);
     struct motion_search s;
@@ -170,11 +186,12 @@ bool camera_find(struct camera *c, const struct motion_picture *from, const stru
             if (!is_apart(apart, to->width, x, y))
                 count += look(&list[count], &s, x, y);
     motion_search_close(&s);
-    const bool ok = count >= FEWEST && agree(&f, list, count);
-    if (ok)
-        *c = (struct camera){ .x = (int)f.move[0],
-                              .y = (int)f.move[1],
-                              .zoom = (int)(f.growth * (65536 * 2 / SUBPIXELS) / f.scale) };
+    find_drift(c, list, count);
+    c->known = count >= FEWEST && agree(&f, list, count);
+    if (c->known) {
+        c->x = (int)f.move[0];
+        c->y = (int)f.move[1];
+        c->zoom = (int)(f.growth * (65536 * 2 / SUBPIXELS) / f.scale);
+    }
     free(list);
-    return ok;
 }

@@ -8,13 +8,19 @@
 #include <stdbool.h>
 
 struct camera {
-    int x, y; /* pixels to the right and down, 1/256: of what is seen at the centre */
-    int zoom; /* growth of distances from the centre, 1/65536 */
+    bool known; /* enough blocks agree on the next three */
+    int x, y;   /* pixels to the right and down, 1/256: of what is seen at the centre */
+    int zoom;   /* growth of distances from the centre, 1/65536 */
+
+    /* Where all of the picture went, the mean of its blocks: when a camera pans, what is near moves and what is far
+     * stays, and most of a picture may be far. Which side it is can be told nevertheless. */
+    int drift; /* pixels to the right, 1/256 */
+    int say;   /* how much there was to see that tells it: 64 for a clear block, 0 for nothing */
 };
 
 /* `to` against `from`, of a time before: blocks that `apart` [height, width] marks move on their own and have no say.
- * Looks at most `reach` pixels away. False where there is too little to see. */
-bool camera_find(struct camera *c, const struct motion_picture *from, const struct motion_picture *to,
+ * Looks at most `reach` pixels away. */
+void camera_find(struct camera *c, const struct motion_picture *from, const struct motion_picture *to,
                  const uint8_t *apart, int reach);
 
 #endif

@@ -74,9 +74,12 @@ void figure_find(struct figure_seen *seen, const struct figure_picture *p, const
         const struct extent across = extent_of(columns, p->width, total), down = extent_of(rows, p->height, total);
         for (int y = 0; y < p->height; y++)
             for (int x = 0; x < p->width; x++) {
-                if (abs(x - across.middle) > across.reach || abs(y - down.middle) > down.reach)
+                if (abs(x - across.middle) > across.reach || y < down.middle - 2 * down.reach ||
+                    y > down.middle + 3 * down.reach / 2)
                     continue;
                 mask[y * p->width + x] = 1;
+                if (abs(y - down.middle) > down.reach)
+                    continue;
                 if (at[y * p->width + x]) {
                     count++;
                     x_sum += x;

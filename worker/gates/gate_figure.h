@@ -18,7 +18,7 @@ struct figure_seen {
 };
 
 /* `has` tells which colours are the figure's (palette_bins). Sets 1 in `mask` [height, width] within a box that holds
- * nearly all of the figure, its other colours too; leaves the rest of the mask. */
+ * nearly all of the figure, its other colours too, with a hat above and shoes below; leaves the rest of the mask. */
 void figure_find(struct figure_seen *seen, const struct figure_picture *p, const bool *has, uint8_t *mask);
 
 #endif

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FORMAT       2
+#define FORMAT       3
 #define COLUMNS      160 /* of the small picture, at most */
 #define REACH        9   /* pixels that a block is looked for, from frame to frame */
 #define CAMERA_REACH 14  /* and in a second */
@@ -254,35 +254,37 @@ static void put_moves(struct str *json, const struct gate_measure *m)
     str_append(json, "]");
 }
 
-/* Against one second before; where the figures are in either frame, nothing is said of the camera. */
-static bool camera_at(const struct gate_measure *m, int frame, int second, struct camera *c)
+/* Against `second` frames before; where the figures are in either frame, nothing is said of the camera. */
+static void camera_at(const struct gate_measure *m, int frame, int second, struct camera *c)
 {
     const size_t area = (size_t)m->columns * m->rows;
     const struct frame_scores *now = &m->frames[frame], *before = &m->frames[frame - second];
     uint8_t *apart = xmalloc(area);
     for (size_t i = 0; i < area; i++)
         apart[i] = now->apart[i] | before->apart[i];
-    const bool ok = camera_find(c, &(struct motion_picture){ m->columns, m->rows, before->luma },
-                                &(struct motion_picture){ m->columns, m->rows, now->luma }, apart, CAMERA_REACH);
+    camera_find(c, &(struct motion_picture){ m->columns, m->rows, before->luma },
+                &(struct motion_picture){ m->columns, m->rows, now->luma }, apart, CAMERA_REACH);
     free(apart);
-    return ok;
 }
 
 static void put_camera(struct str *json, const struct gate_measure *m)
 {
     const int second = m->fps < m->count ? m->fps : m->count - 1, step = second > 1 ? second / 2 : 1;
-    struct camera c;
+    const int64_t width = 256 * (int64_t)m->columns * second, fps = m->fps;
+    struct str drift = { 0 };
     bool first = true;
     str_append(json, ",\"camera\":[");
     for (int i = second; i < m->count && second > 0; i += step) {
-        if (!camera_at(m, i, second, &c))
-            continue;
-        const int64_t width = 256 * (int64_t)m->columns * second, fps = m->fps;
-        str_printf(json, "%s[%d,%d,%d]", first ? "" : ",", (int)(10000 * c.x * fps / width),
-                   (int)(10000 * c.y * fps / width), (int)(10000 * c.zoom * fps / (65536 * (int64_t)second)));
-        first = false;
+        struct camera c;
+        camera_at(m, i, second, &c);
+        if (c.known)
+            str_printf(json, "%s[%d,%d,%d]", first ? "" : ",", (int)(10000 * c.x * fps / width),
+                       (int)(10000 * c.y * fps / width), (int)(10000 * c.zoom * fps / (65536 * (int64_t)second)));
+        first = first && !c.known;
+        str_printf(&drift, "%s[%d,%d]", i > second ? "," : "", (int)(10000 * c.drift * fps / width), c.say);
     }
-    str_append(json, "]");
+    str_printf(json, "],\"drift\":[%s]", drift.data ? drift.data : "");
+    str_free(&drift);
 }
 
 static void put_seen(struct str *json, const struct gate_measure *m, const struct figure *figure, const char *name,

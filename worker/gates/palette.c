@@ -11,8 +11,12 @@
 /* Of colours that tell a figure: nearer to grey, or rarer in the reference, says little. */
 #define LEAST_CHROMA 18.0
 #define LEAST_SHARE  0.02f
-#define CHROMA_SHARE 0.6  /* squared, of the strongest colour's: a calm green hill is no green monster */
-#define HUE_COSINE   0.98 /* 11 degrees */
+#define CHROMA_SHARE 0.6 /* squared, of the strongest colour's */
+
+/* Of pixels that have one of them. */
+#define HUE_COSINE       0.98 /* 11 degrees */
+#define SATURATION_SHARE 0.6  /* squared, of the colour's: a calm green hill is no green monster */
+#define SEEN_SHARE       0.45 /* squared, of the colour's chroma: what is nearly black may have any hue */
 
 struct bin {
     double lab[3];
@@ -153,10 +157,24 @@ void palette_find(struct palette *p, const uint8_t *rgb, size_t pixels)
     }
 }
 
-/* Chroma squared. */
+/* How much colour there is in what light there is, squared: light that goes takes L + 16, a and b by the same factor,
+ * so that night leaves it as it is, as it leaves the hue. */
+static double saturation_of(double l, double a, double b)
+{
+    return (a * a + b * b) / ((l + 16) * (l + 16));
+}
+
 static double chroma_of(double a, double b)
 {
     return a * a + b * b;
+}
+
+static bool is_like(const float whose[4], const double lab[3])
+{
+    const double dot = whose[1] * lab[1] + whose[2] * lab[2], chroma = chroma_of(lab[1], lab[2]);
+    return dot > 0 && dot * dot >= HUE_COSINE * HUE_COSINE * chroma_of(whose[1], whose[2]) * chroma &&
+           chroma >= SEEN_SHARE * chroma_of(whose[1], whose[2]) &&
+           saturation_of(lab[0], lab[1], lab[2]) >= SATURATION_SHARE * saturation_of(whose[0], whose[1], whose[2]);
 }
 
 void palette_bins(const struct palette *p, bool has[PALETTE_BINS])
@@ -173,13 +191,10 @@ void palette_bins(const struct palette *p, bool has[PALETTE_BINS])
                                 ((bin & mask) + 0.5) * scale };
         double lab[3];
         rgb_to_lab(rgb, lab);
-        const double chroma = chroma_of(lab[1], lab[2]);
         has[bin] = false;
-        for (int c = 0; c < p->count && !has[bin] && chroma >= CHROMA_SHARE * strongest; c++) {
-            const double a = p->colour[c][1], b = p->colour[c][2], whose = chroma_of(a, b),
-                         dot = a * lab[1] + b * lab[2];
-            has[bin] = p->colour[c][3] >= LEAST_SHARE && whose >= CHROMA_SHARE * strongest && dot > 0 &&
-                       dot * dot >= HUE_COSINE * HUE_COSINE * whose * chroma;
-        }
+        for (int c = 0; c < p->count && !has[bin]; c++)
+            has[bin] = p->colour[c][3] >= LEAST_SHARE &&
+                       chroma_of(p->colour[c][1], p->colour[c][2]) >= CHROMA_SHARE * strongest &&
+                       is_like(p->colour[c], lab);
     }
 }

@@ -19,8 +19,8 @@ struct palette {
  * worst represented, and so on. */
 void palette_find(struct palette *p, const uint8_t *rgb, size_t pixels);
 
-/* The bins whose colours have the hue of the palette's strongest colours and come near their strength, however light:
- * night is no other figure. A palette of greys alone has none. */
+/* The bins whose colours have the hue of one of the palette's strongest colours and come near its saturation, however
+ * light: night is no other figure. A palette of greys alone has none. */
 void palette_bins(const struct palette *p, bool has[PALETTE_BINS]);
 
 static inline int palette_bin(const uint8_t rgb[3])
