@@ -71,7 +71,7 @@ static void run_pack(struct courier *c, const struct errand *e)
 {
     struct news n = { .kind = NEWS_PACK_HELD, .pack = e->pack };
 
-    if (!packs_fetch(c->packs, c->client, c->blobs, &e->pack, &e->listing, TIMEOUT_MS, &n.why))
+    if (!packs_fetch(c->packs, c->client, c->blobs, &e->pack, &e->listing, TIMEOUT_MS, &c->stop, &n.why))
         n.kind = NEWS_PACK_FAILED;
     if (n.why.kind != ERROR_CANCELLED)
         newsroom_post(c->news, &n);

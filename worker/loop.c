@@ -92,11 +92,6 @@ static void restore_result(void *context, const struct result *r)
     agent_restore(l->agent, r, clock_now_ms());
 }
 
-static void tell_pack(void *context, const struct digest *pack)
-{
-    agent_pack_held(((struct loop *)context)->agent, pack, clock_now_ms());
-}
-
 static Shotline__FailureClass failure_class(enum error_kind kind)
 {
     switch (kind) {
@@ -212,6 +207,7 @@ static bool loop_open(struct loop *l, struct error *err)
                                        .upload = hook_upload,
                                        .settled = hook_settled };
     char blob_address[256];
+    struct digest local;
 
     if (!endpoint_address(o->farm, CONVERSATION_WORKERS, l->address, sizeof l->address, err) ||
         !endpoint_address(o->farm, CONVERSATION_BLOBS, blob_address, sizeof blob_address, err))
@@ -238,7 +234,8 @@ static bool loop_open(struct loop *l, struct error *err)
     if (!l->endpoint)
         return false;
     l->agent = agent_new(&o->who, &hooks, clock_now_ms());
-    packs_each(o->packs, tell_pack, l);
+    if (packs_local(o->packs, &local))
+        agent_pack_held(l->agent, &local, clock_now_ms());
     return outbox_load(o->outbox, restore_result, l, err);
 }
 

@@ -2,29 +2,35 @@
 #include "worker/packs.h"
 
 #include "common/base/arena.h"
+#include "common/base/clock.h"
 #include "common/base/file.h"
 #include "common/base/json.h"
 #include "common/base/log.h"
 #include "common/base/str.h"
 #include "common/nn/pack.h"
 
-#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define MAX_LISTING_BYTES (4u << 20)
 #define MAX_FILES         10000
+#define MAX_SOUND         16
+#define READ_STEP         (1u << 20)
 
 struct packs {
     char dir[PATH_MAX - 512]; /* leaves room for "/DIGEST.part/PATH" */
     char local[PATH_MAX];
     bool has_local;
     struct digest local_digest;
+    struct digest sound[MAX_SOUND]; /* complete and checked by this process; the oldest is checked anew */
+    size_t sound_count;
 };
 
 struct packs *packs_open(const char *dir, const char *local, struct error *err)
@@ -60,21 +66,10 @@ void packs_close(struct packs **p)
     *p = NULL;
 }
 
-void packs_each(struct packs *p, void (*each)(void *context, const struct digest *pack), void *context)
+bool packs_local(const struct packs *p, struct digest *pack)
 {
-    DIR *dir = opendir(p->dir);
-    struct dirent *item;
-
-    if (p->has_local)
-        each(context, &p->local_digest);
-    while (dir && (item = readdir(dir))) {
-        struct digest d;
-
-        if (digest_from_hex(&d, item->d_name) && !(p->has_local && digest_equal(&d, &p->local_digest)))
-            each(context, &d);
-    }
-    if (dir)
-        closedir(dir);
+    *pack = p->local_digest;
+    return p->has_local;
 }
 
 static void pack_path(const struct packs *p, const struct digest *pack, const char *suffix, char *path, size_t room)
@@ -171,53 +166,125 @@ static bool get_listing(struct pack_listing *l, struct blob_client *from, struct
     return ok;
 }
 
-/* Whether an earlier try got this file already. */
-static bool has_file(const char *path, const struct pack_file *f)
+/* Whether the file's bytes are here, all of them as they were meant to be; not, when it is stopped in between. */
+static bool has_file(const char *path, const struct pack_file *f, const atomic_bool *stop)
 {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
     struct stat st;
-    struct digest d;
+    struct hash h;
+    ssize_t n = -1;
 
-    return stat(path, &st) == 0 && st.st_size == f->bytes && digest_of_file(&d, path, NULL) &&
-           digest_equal(&d, &f->digest);
+    if (fd < 0)
+        return false;
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == f->bytes) {
+        uint8_t *step = xmalloc(READ_STEP);
+
+        hash_begin(&h);
+        while (!atomic_load(stop) && (n = read(fd, step, READ_STEP)) > 0)
+            hash_bytes(&h, step, (size_t)n);
+        free(step);
+    }
+    close(fd);
+    if (n != 0)
+        return false;
+    const struct digest d = hash_end(&h);
+    return digest_equal(&d, &f->digest);
+}
+
+static bool stopped(const atomic_bool *stop, struct error *err)
+{
+    return atomic_load(stop) && !error_set(err, ERROR_CANCELLED, "stopped");
 }
 
 static bool get_file(struct blob_client *from, const char *folder, const struct pack_file *f, int64_t timeout_ms,
-                     struct error *err)
+                     const atomic_bool *stop, struct error *err)
 {
     char path[PATH_MAX], parent[PATH_MAX];
 
     if (!file_join(path, sizeof path, folder, f->path))
         return error_set(err, ERROR_IO, "%s: %s", f->path, strerror(ENAMETOOLONG));
-    if (has_file(path, f))
+    if (has_file(path, f, stop))
         return true;
+    if (stopped(stop, err))
+        return false;
     snprintf(parent, sizeof parent, "%.*s", (int)(strrchr(path, '/') - path), path);
     return (file_make_dirs(parent, 0777, err) && blob_client_get_file(from, &f->digest, path, timeout_ms, err)) ||
            error_wrap(err, "%s", f->path);
 }
 
+/* A pack that was complete at some time is that only if its bytes still are what they were: disks forget, and a flipped
+ * bit would spoil every task. What is wrong is fetched again, with the folder under its name of an unfinished one. */
+static bool check(const char *full, const char *part, const struct pack_listing *l, bool *sound,
+                  const atomic_bool *stop, struct error *err)
+{
+    const int64_t begin_ms = clock_now_ms();
+    char path[PATH_MAX];
+
+    *sound = true;
+    for (size_t i = 0; i < l->count; i++) {
+        if (file_join(path, sizeof path, full, l->files[i].path) && has_file(path, &l->files[i], stop))
+            continue;
+        if (stopped(stop, err))
+            return false;
+        log_warn("pack.damaged", "pack=%s file=\"%s\" reason=\"its bytes are not those of its digest: fetched again\"",
+                 full, l->files[i].path);
+        *sound = false;
+    }
+    if (*sound)
+        log_info("pack.checked", "pack=%s files=%zu ms=%" PRId64, full, l->count, clock_now_ms() - begin_ms);
+    return *sound || ((!file_is_dir(part) || file_remove_tree(part, err)) &&
+                      (rename(full, part) == 0 || error_set(err, ERROR_IO, "%s: %s", part, strerror(errno))));
+}
+
+static bool get_all(struct blob_client *from, const struct pack_listing *l, const char *part, const char *full,
+                    int64_t timeout_ms, const atomic_bool *stop, struct error *err)
+{
+    int64_t bytes = 0;
+
+    for (size_t i = 0; i < l->count; i++) {
+        if (!get_file(from, part, &l->files[i], timeout_ms, stop, err))
+            return false;
+        bytes += l->files[i].bytes;
+    }
+    if (!pack_check_files(part, false, err))
+        return false;
+    if (rename(part, full) != 0)
+        return error_set(err, ERROR_IO, "%s: %s", full, strerror(errno));
+    log_info("pack.fetched", "pack=%s files=%zu bytes=%" PRId64, full, l->count, bytes);
+    return true;
+}
+
+static bool is_sound(const struct packs *p, const struct digest *pack)
+{
+    for (size_t i = 0; i < p->sound_count; i++)
+        if (digest_equal(&p->sound[i], pack))
+            return true;
+    return p->has_local && digest_equal(pack, &p->local_digest); /* hashed when it was opened */
+}
+
+static void note_sound(struct packs *p, const struct digest *pack)
+{
+    if (p->sound_count == MAX_SOUND)
+        memmove(p->sound, p->sound + 1, --p->sound_count * sizeof *p->sound);
+    p->sound[p->sound_count++] = *pack;
+}
+
 bool packs_fetch(struct packs *p, struct blob_client *from, struct store_dir *blobs, const struct digest *pack,
-                 const struct digest *listing, int64_t timeout_ms, struct error *err)
+                 const struct digest *listing, int64_t timeout_ms, const atomic_bool *stop, struct error *err)
 {
     struct pack_listing l = { 0 };
     char part[PATH_MAX], full[PATH_MAX];
-    int64_t bytes = 0;
-    bool ok;
+    bool sound = false;
 
-    if (packs_path(p, pack, full, sizeof full))
+    if (is_sound(p, pack))
         return true;
     pack_path(p, pack, ".part", part, sizeof part);
     pack_path(p, pack, "", full, sizeof full);
-    ok = get_listing(&l, from, blobs, pack, listing, timeout_ms, err);
-    for (size_t i = 0; ok && i < l.count; i++) {
-        ok = get_file(from, part, &l.files[i], timeout_ms, err);
-        bytes += l.files[i].bytes;
-    }
+    bool ok = get_listing(&l, from, blobs, pack, listing, timeout_ms, err) &&
+              (!file_is_dir(full) || check(full, part, &l, &sound, stop, err)) &&
+              (sound || get_all(from, &l, part, full, timeout_ms, stop, err));
     if (ok)
-        ok = pack_check_files(part, false, err);
-    if (ok && rename(part, full) != 0)
-        ok = error_set(err, ERROR_IO, "%s: %s", full, strerror(errno));
-    if (ok)
-        log_info("pack.fetched", "pack=%s files=%zu bytes=%" PRId64, full, l.count, bytes);
+        note_sound(p, pack);
     pack_listing_free(&l);
     return ok || error_wrap(err, "pack from the farm");
 }
