@@ -298,12 +298,12 @@ bool store_dir_adopt(struct store_dir *s, const char *part, const struct digest 
     pthread_mutex_lock(&s->lock);
     const struct store_entry *there = store_index_find(&s->index, d);
     ok = s->max_bytes <= 0 || (there && there->bytes >= 0) || make_room(s, bytes, err);
-    if (ok && mkdir(shelf, 0777) == 0)
-        sync_folder(s->dir);
-    else if (ok && errno != EEXIST)
-        ok = error_set(err, ERROR_IO, "%s: %s", shelf, strerror(errno));
-    if (ok && rename(part, path) != 0)
-        ok = error_set(err, ERROR_IO, "%s: %s", path, strerror(errno));
+    if (ok && rename(part, path) != 0) {
+        if (errno == ENOENT && mkdir(shelf, 0777) == 0) /* the first on its shelf */
+            sync_folder(s->dir);
+        if (rename(part, path) != 0)
+            ok = error_set(err, ERROR_IO, "%s: %s", path, strerror(errno));
+    }
     if (ok && s->max_bytes > 0)
         use(s, d, bytes);
     pthread_mutex_unlock(&s->lock);
@@ -314,19 +314,8 @@ bool store_dir_adopt(struct store_dir *s, const char *part, const struct digest 
 
 bool store_dir_add_bytes(struct store_dir *s, const void *data, size_t size, struct digest *d, struct error *err)
 {
-    struct store_writer *w;
-
     *d = digest_of(data, size);
-    if (store_dir_has(s, d))
-        return true;
-    w = store_writer_open(s, d, (int64_t)size, err);
-    if (!w)
-        return false;
-    if (!store_writer_restart(w, err) || !store_writer_append(w, data, size, err)) {
-        store_writer_abort(&w);
-        return false;
-    }
-    return store_writer_commit(&w, err);
+    return store_dir_has(s, d) || store_writer_put(s, d, data, size, err);
 }
 
 /* Copies a whole file into a writer. */

@@ -29,10 +29,23 @@ struct store_writer {
     char target[PATH_MAX];
 };
 
+/* Opens a part that nobody else goes on with. */
+static bool open_own_part(struct store_writer *w, const char *common, struct error *err)
+{
+    static atomic_uint counter;
+
+    if (snprintf(w->part, sizeof w->part, "%s.%d.%u", common, (int)getpid(), atomic_fetch_add(&counter, 1)) >=
+        (int)sizeof w->part)
+        return error_set(err, ERROR_IO, "%s: %s", common, strerror(ENAMETOOLONG));
+    w->fd = open(w->part, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (w->fd < 0)
+        return error_set(err, ERROR_IO, "%s: cannot be written: %s", w->part, strerror(errno));
+    return true;
+}
+
 /* Opens and locks the part; another writer that holds it makes us use a name of our own. */
 static bool open_part(struct store_writer *w, const char *common, struct error *err)
 {
-    static atomic_uint counter;
     struct stat by_fd, by_name;
 
     snprintf(w->part, sizeof w->part, "%s", common);
@@ -46,13 +59,7 @@ static bool open_part(struct store_writer *w, const char *common, struct error *
     if (w->shared)
         return true;
     close(w->fd);
-    if (snprintf(w->part, sizeof w->part, "%s.%d.%u", common, (int)getpid(), atomic_fetch_add(&counter, 1)) >=
-        (int)sizeof w->part)
-        return error_set(err, ERROR_IO, "%s: %s", common, strerror(ENAMETOOLONG));
-    w->fd = open(w->part, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (w->fd < 0)
-        return error_set(err, ERROR_IO, "%s: cannot be written: %s", w->part, strerror(errno));
-    return true;
+    return open_own_part(w, common, err);
 }
 
 /* Hashes what an earlier writer left behind. */
@@ -133,13 +140,8 @@ bool store_writer_restart(struct store_writer *w, struct error *err)
     return true;
 }
 
-bool store_writer_append(struct store_writer *w, const void *data, size_t size, struct error *err)
+static bool write_bytes(struct store_writer *w, const uint8_t *p, size_t size, struct error *err)
 {
-    const uint8_t *p = data;
-
-    if (w->bytes >= 0 && (int64_t)size > w->bytes - w->offset)
-        return error_set(err, ERROR_INPUT, "%s: more than the %" PRId64 " bytes that were announced", w->part,
-                         w->bytes);
     while (size > 0) {
         ssize_t n = pwrite(w->fd, p, size, w->offset);
 
@@ -147,12 +149,22 @@ bool store_writer_append(struct store_writer *w, const void *data, size_t size, 
             continue;
         if (n < 0)
             return error_set(err, ERROR_IO, "%s: cannot be written: %s", w->part, strerror(errno));
-        hash_bytes(&w->hash, p, (size_t)n);
         w->offset += n;
         p += n;
         size -= (size_t)n;
     }
     return true;
+}
+
+bool store_writer_append(struct store_writer *w, const void *data, size_t size, struct error *err)
+{
+    if (w->bytes >= 0 && (int64_t)size > w->bytes - w->offset)
+        return error_set(err, ERROR_INPUT, "%s: more than the %" PRId64 " bytes that were announced", w->part,
+                         w->bytes);
+    const int64_t before = w->offset;
+    const bool ok = write_bytes(w, data, size, err);
+    hash_bytes(&w->hash, data, (size_t)(w->offset - before));
+    return ok;
 }
 
 static bool commit(struct store_writer *w, struct error *err)
@@ -174,6 +186,26 @@ static bool commit(struct store_writer *w, struct error *err)
     if (rename(w->part, w->target) != 0)
         return error_set(err, ERROR_IO, "%s: %s", w->target, strerror(errno));
     return true;
+}
+
+bool store_writer_put(struct store_dir *s, const struct digest *d, const void *data, size_t size, struct error *err)
+{
+    struct store_writer *w;
+    char part[PATH_MAX];
+
+    if (!store_dir_part_path(s, d, part, sizeof part))
+        return error_set(err, ERROR_IO, "store folder: %s", strerror(ENAMETOOLONG));
+    if (!store_dir_fits(s, (int64_t)size, err))
+        return false;
+    w = xcalloc(1, sizeof *w);
+    w->fd = -1;
+    bool ok = open_own_part(w, part, err) && write_bytes(w, data, size, err);
+    if (ok && fsync(w->fd) != 0)
+        ok = error_set(err, ERROR_IO, "%s: %s", w->part, strerror(errno));
+    w->gone = ok && store_dir_adopt(s, w->part, d, w->offset, err);
+    ok = w->gone;
+    store_writer_abort(&w);
+    return ok;
 }
 
 bool store_writer_commit(struct store_writer **w, struct error *err)
