@@ -289,6 +289,13 @@ static bool measure_farm(const char *base, const char *state)
     }
     int status;
     ok = waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    uint64_t failures = 0;
+    for (size_t i = 0; i < farm.fleet.count; i++)
+        failures += farm.fleet.workers[i]->failures;
+    if (failures) { /* a report that is taken as a failure is acknowledged, too */
+        fprintf(stderr, "farm: %" PRIu64 " reports were failures: what was measured is no work\n", failures);
+        ok = false;
+    }
     struct store_work work = store_work(store);
     printf("%.1f records a commit, %.2f ms a commit\n",
            (double)work.records / (double)(work.commits ? work.commits : 1),

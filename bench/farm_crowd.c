@@ -4,6 +4,7 @@
 #include "common/base/clock.h"
 #include "common/wire/codec.h"
 #include "common/wire/endpoint.h"
+#include "coordinator/core/gate_scores.h"
 #include "proto/worker.pb-c.h"
 
 #include <inttypes.h>
@@ -38,10 +39,10 @@ static void die(const char *what)
 void crowd_blob_text(int i, char *text, size_t room)
 {
     snprintf(text, room,
-             "{\"format\":2,\"frames\":0,\"columns\":%d,\"fps\":8,\"unusable\":0,\"borders\":[],\"dark\":[],"
+             "{\"format\":%d,\"frames\":0,\"columns\":%d,\"fps\":8,\"unusable\":0,\"borders\":[],\"dark\":[],"
              "\"bright\":[],\"sharpness\":[],\"change\":[],\"tint\":[],\"residual\":[],\"colours\":[],"
-             "\"lasting\":[],\"move\":[],\"camera\":[],\"figures\":[]}",
-             i + 1);
+             "\"lasting\":[],\"move\":[],\"camera\":[],\"drift\":[],\"figures\":[]}",
+             GATE_SCORES_FORMAT, i + 1);
 }
 
 static struct light_name name_of(const struct crowd *c, const struct light *l)
