@@ -1,5 +1,5 @@
 /* links: shotline_nn */
-/* kernels - how fast the device multiplies, attends and convolves, beside OpenBLAS on the same machine in the same minutes.
+/* kernels - how fast the device multiplies, attends and convolves, beside OpenBLAS on the same machine in the same
  * minutes.
  *
  * Rounds are interleaved and medians taken, since machines are noisy: trust the ratio more than either figure. */

@@ -51,18 +51,26 @@ struct farm_options {
     {                                                                                                                  \
         .timeout_s = 10                                                                                                \
     }
-#define FARM_OPTIONS(o)                                                                                                    \
-    { 'f',                                                                                                                 \
-      "farm",                                                                                                              \
-      ARG_TEXT,                                                                                                            \
-      &(o).farm,                                                                                                           \
-      .value = "ADDRESS",                                                                                                  \
-      .help = "ipc:///DIR or tcp://HOST:PORT [$SHOTLINE_FARM, else here]" },                                               \
-        { 0,        "key",           ARG_TEXT,                                                                             \
-          &(o).key, .value = "FILE", .help = "credential for a tcp:// farm [$SHOTLINE_KEY, else that of shotline join]" }, \
-        { 't', "timeout", ARG_NUMBER, &(o).timeout_s, 0.1, 3600, "S", "wait so long for an answer [10]", NULL },           \
-    {                                                                                                                      \
-        0, "json", ARG_FLAG, &(o).json, .help = "one JSON object per line"                                                 \
+/* Four of the options of a command. */
+#define FARM_OPTIONS(o) FARM_OPTION_FARM(o), FARM_OPTION_KEY(o), FARM_OPTION_TIMEOUT(o), FARM_OPTION_JSON(o)
+#define FARM_OPTION_FARM(o)                                                                                            \
+    {                                                                                                                  \
+        .letter = 'f', .name = "farm", .kind = ARG_TEXT, .to = &(o).farm, .value = "ADDRESS",                          \
+        .help = "ipc:///DIR or tcp://HOST:PORT [$SHOTLINE_FARM, else here]"                                            \
+    }
+#define FARM_OPTION_KEY(o)                                                                                             \
+    {                                                                                                                  \
+        .name = "key", .kind = ARG_TEXT, .to = &(o).key, .value = "FILE",                                              \
+        .help = "credential for a tcp:// farm [$SHOTLINE_KEY, else that of shotline join]"                             \
+    }
+#define FARM_OPTION_TIMEOUT(o)                                                                                         \
+    {                                                                                                                  \
+        .letter = 't', .name = "timeout", .kind = ARG_NUMBER, .to = &(o).timeout_s, .min = 0.1, .max = 3600,           \
+        .value = "S", .help = "wait so long for an answer [10]"                                                        \
+    }
+#define FARM_OPTION_JSON(o)                                                                                            \
+    {                                                                                                                  \
+        .name = "json", .kind = ARG_FLAG, .to = &(o).json, .help = "one JSON object per line"                          \
     }
 
 /* Connects; NULL with *err when nobody answers. */

@@ -23,9 +23,9 @@
 
 #define FARM_HEARTBEAT_MS      2000
 #define FARM_LEASE_MS          15000
-#define FARM_MAX_LIVE          64   /* campaigns that have not ended */
-#define FARM_MAX_KEPT          1000 /* campaigns remembered */
-#define FARM_TASKS_KEPT        20000 /* of ended campaigns in memory; those of others are read from the store when asked */
+#define FARM_MAX_LIVE          64         /* campaigns that have not ended */
+#define FARM_MAX_KEPT          1000       /* campaigns remembered */
+#define FARM_TASKS_KEPT        20000      /* of ended campaigns in memory; others are read from the store when asked */
 #define FARM_STATUS_BYTES      (1u << 20) /* of videos in one answer; a message may have four times as much */
 #define FARM_MAX_WAITING_PLANS 32
 #define FARM_MAX_PLANS_OF_PEER 8

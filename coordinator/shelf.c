@@ -4,7 +4,7 @@
 
 #include <inttypes.h>
 
-struct campaign *shelf_campaign(struct farm *f, struct campaign_id id, struct error *err)
+struct campaign *shelf_find(struct farm *f, struct campaign_id id, struct error *err)
 {
     struct campaign *c = ledger_campaign(&f->ledger, id);
 
@@ -16,7 +16,14 @@ struct campaign *shelf_campaign(struct farm *f, struct campaign_id id, struct er
         return NULL;
     }
     c->used = ++f->ledger.uses;
-    return !c->shelved || recover_graphs(f, c, err) ? c : NULL;
+    return c;
+}
+
+struct campaign *shelf_campaign(struct farm *f, struct campaign_id id, struct error *err)
+{
+    struct campaign *c = shelf_find(f, id, err);
+
+    return c && (!c->shelved || recover_graphs(f, c, err)) ? c : NULL;
 }
 
 struct task *shelf_task(struct farm *f, struct task_id id, struct error *err)

@@ -5,6 +5,8 @@
 
 #include "coordinator/farm.h"
 
+/* As it is: its graphs may be on the shelf. NULL: unknown (ERROR_INPUT). */
+struct campaign *shelf_find(struct farm *f, struct campaign_id id, struct error *err);
 /* With its graphs, from the shelf if they are there. NULL: unknown (ERROR_INPUT), or the store cannot be read. */
 struct campaign *shelf_campaign(struct farm *f, struct campaign_id id, struct error *err);
 struct task *shelf_task(struct farm *f, struct task_id id, struct error *err);

@@ -51,11 +51,6 @@ struct states *states_open(struct exec *x)
     return s;
 }
 
-bool states_clear(struct states *s, struct error *err)
-{
-    return s->exec->calls->states_clear(s, err);
-}
-
 void states_close(struct states **s)
 {
     if (*s)

@@ -42,7 +42,6 @@ void exec_drop_weights(struct exec *x);
 void exec_stream_weights(struct exec *x, bool on);
 
 struct states *states_open(struct exec *x);
-bool states_clear(struct states *s, struct error *err); /* back to zeros */
 void states_close(struct states **s);
 
 /* NULL on failure: ERROR_MEMORY when it does not fit, and what the graph itself kept. `s` may be NULL when the graph

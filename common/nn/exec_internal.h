@@ -18,7 +18,6 @@ struct exec_calls {
     void (*stream_weights)(struct exec *x, bool on); /* NULL: there is no device to bring them to */
 
     struct states *(*states_open)(struct exec *x);
-    bool (*states_clear)(struct states *s, struct error *err);
     void (*states_close)(struct states *s);
 
     /* The graph is whole (graph_ok) and, when it has states, `s` is there. It may be freed once this returns. */

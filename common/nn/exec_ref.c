@@ -120,16 +120,6 @@ static struct states *ref_states_open(struct exec *base)
     return &s->base;
 }
 
-static bool ref_states_clear(struct states *base, struct error *err)
-{
-    struct ref_states *s = (struct ref_states *)base;
-    (void)err;
-    for (int i = 0; i < s->count; i++)
-        if (s->slot[i].data)
-            memset(s->slot[i].data, 0, (size_t)shape_count(&s->slot[i].shape) * sizeof(float));
-    return true;
-}
-
 static void ref_states_close(struct states *base)
 {
     struct ref_states *s = (struct ref_states *)base;
@@ -414,7 +404,6 @@ struct exec *exec_open_ref(void)
         .print_times = ref_print_times,
         .drop_weights = ref_drop_weights,
         .states_open = ref_states_open,
-        .states_clear = ref_states_clear,
         .states_close = ref_states_close,
         .program_new = ref_program_new,
         .program_free = ref_program_free,

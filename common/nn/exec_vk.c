@@ -22,15 +22,6 @@ static struct states *vk_states_open(struct exec *base)
     return &s->base;
 }
 
-static bool vk_states_clear(struct states *base, struct error *err)
-{
-    struct vk_states *s = (struct vk_states *)base;
-    for (int i = 0; i < s->count; i++)
-        if (!gpu_buffer_zero(s->slot[i].buffer, err))
-            return false;
-    return true;
-}
-
 static void vk_states_close(struct states *base)
 {
     struct vk_states *s = (struct vk_states *)base;
@@ -342,7 +333,6 @@ struct exec *exec_open_vk(const struct exec_options *o, struct error *err)
         .drop_weights = vk_drop_weights,
         .stream_weights = vk_stream_weights,
         .states_open = vk_states_open,
-        .states_clear = vk_states_clear,
         .states_close = vk_states_close,
         .program_new = vk_program_new,
         .program_free = vk_program_free,

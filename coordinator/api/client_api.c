@@ -168,10 +168,11 @@ void client_api_planned(struct farm *f, uint64_t job, const char *plan, const st
     }
 }
 
-static struct campaign *find_campaign(const struct request *r, uint64_t id)
+static struct campaign *find_campaign(const struct request *r, uint64_t id, bool graphs)
 {
+    const struct campaign_id campaign = { id };
     struct error fault;
-    struct campaign *c = shelf_campaign(r->f, (struct campaign_id){ id }, &fault);
+    struct campaign *c = graphs ? shelf_campaign(r->f, campaign, &fault) : shelf_find(r->f, campaign, &fault);
 
     if (!c)
         reply_error(r,
@@ -183,7 +184,7 @@ static struct campaign *find_campaign(const struct request *r, uint64_t id)
 
 static void on_cancel(const struct request *r, const Shotline__CancelRequest *q)
 {
-    struct campaign *c = find_campaign(r, q->campaign);
+    struct campaign *c = find_campaign(r, q->campaign, false);
     Shotline__FromFarm m = SHOTLINE__FROM_FARM__INIT;
     Shotline__Cancelled done = SHOTLINE__CANCELLED__INIT;
 
@@ -195,8 +196,10 @@ static void on_cancel(const struct request *r, const Shotline__CancelRequest *q)
                     "somebody else has submitted this campaign: only an operator can cancel it");
         return;
     }
-    log_info("campaign.cancelled", "campaign=%" PRIu64, c->id.v);
-    campaign_cancel(&r->f->ledger, c, r->f->wall_ms);
+    if (!work_ended(c->state)) { /* else there is nothing to cancel, which is no fault: it may be asked for twice */
+        log_info("campaign.cancelled", "campaign=%" PRIu64, c->id.v);
+        campaign_cancel(&r->f->ledger, c, r->f->wall_ms);
+    }
     m.cancelled = &done;
     reply(r, &m);
 }
@@ -375,7 +378,7 @@ static void on_status(const struct request *r, const Shotline__StatusRequest *q)
 
     s.campaigns = arena_array(r->arena, Shotline__CampaignStatus *, l->campaign_count + 1);
     if (q->has_campaign) {
-        const struct campaign *c = find_campaign(r, q->campaign);
+        const struct campaign *c = find_campaign(r, q->campaign, true);
 
         if (!c)
             return;
@@ -489,7 +492,7 @@ static void on_explain(const struct request *r, const Shotline__ExplainRequest *
 
 static void on_verify(const struct request *r, const Shotline__VerifyRequest *q)
 {
-    const struct campaign *c = find_campaign(r, q->campaign);
+    const struct campaign *c = find_campaign(r, q->campaign, true);
     Shotline__FromFarm m = SHOTLINE__FROM_FARM__INIT;
     struct error fault;
 

@@ -63,8 +63,8 @@ struct fleet {
 };
 
 #define FLEET_MISSED_HEARTBEATS 3
-#define WORKER_SHORT_MS         1800000 /* so long a shortage of memory is remembered: it may have been another program's */
-#define FLEET_AWAY_MS           60000 /* a worker that left less than this ago is counted on: it may be back */
+#define WORKER_SHORT_MS         1800000 /* so long a want of memory is remembered: perhaps another program's */
+#define FLEET_AWAY_MS           60000   /* a worker that left less than this ago is counted on: it may be back */
 
 struct worker_hello {
     const char *name;

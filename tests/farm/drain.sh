@@ -2,37 +2,8 @@
 # Workers that leave, are killed or stopped in the middle of a shot, and a coordinator that is killed meanwhile: what was denoised is
 # gone on with from its last saved state, nothing is counted as lost that was handed over, and the bytes are those of an undisturbed farm.
 . "$(dirname "$0")/lib.sh" "$1"
-micro_pack "$work/pack"
-build=$(dirname "$(dirname "$shotline")")
-export SHOTLINE_FARM=ipc://$work/run
-mkdir -m 700 "$work/run" "$work/state" "$work/state/log"
-log=$work/state/log/coordinator.log
-pids=()
-stop_all() {
-    local status=$?
-    kill -CONT "${pids[@]}" 2>/dev/null
-    kill -9 "${pids[@]}" 2>/dev/null
-    (exit $status)
-    finish
-}
-trap 'stop_all' EXIT
+own_farm
 
-start() { # NAME COMMAND...: its process is $last then
-    local name=$1
-    shift
-    "$@" >>"$work/state/log/$name.log" 2>&1 &
-    last=$!
-    pids+=("$last")
-}
-start_coordinator() {
-    start coordinator "$build/coordinator/shotline-coordinator" --listen "$SHOTLINE_FARM" --state "$work/state" \
-        --pack "$work/pack" --checkpoint-ms 1
-    coordinator=$last
-}
-start_worker() {
-    start "$1" "$build/worker/shotline-worker" --farm "$SHOTLINE_FARM" --state "$work/$1" --name "$1"
-    worker=$last
-}
 # Until the farm has one more saved state than now: a worker is in the middle of denoising.
 until_saved() {
     local seen
@@ -44,7 +15,7 @@ until_saved() {
     done
 }
 
-start_coordinator
+start_coordinator --checkpoint-ms 1
 start_worker one
 id=$("$shotline" submit --plan "$here/plan.json" --name v --size 64x64 --seed 7 --timeout 60) || fail "submit"
 
@@ -64,7 +35,7 @@ kill -9 "$worker"
 start_worker three
 until_saved "before the coordinator was killed"
 kill -9 "$coordinator"
-start_coordinator
+start_coordinator --checkpoint-ms 1
 
 # A second SIGTERM ends at once, whatever the worker waits for: here the farm does not answer.
 until_saved "before the third worker was told twice"

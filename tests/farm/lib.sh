@@ -63,3 +63,44 @@ digests() {
 same() {
     diff <(digests "$1") <(digests "$2") || fail "$1 and $2 are of different videos"
 }
+
+# ---- a farm whose processes the test starts itself, for this machine alone; they end with the test ----
+
+own_farm() {
+    micro_pack "$work/pack"
+    build=$(dirname "$(dirname "$shotline")")
+    export SHOTLINE_FARM=ipc://$work/run
+    mkdir -m 700 "$work/run" "$work/state" "$work/state/log"
+    log=$work/state/log/coordinator.log
+    pids=()
+    trap end_own_farm EXIT
+}
+
+end_own_farm() {
+    local status=$?
+    kill -CONT "${pids[@]}" 2>/dev/null
+    kill -9 "${pids[@]}" 2>/dev/null
+    (exit $status)
+    finish
+}
+
+start() { # NAME COMMAND...: its process is $last then
+    local name=$1
+    shift
+    "$@" >>"$work/state/log/$name.log" 2>&1 &
+    last=$!
+    pids+=("$last")
+}
+
+start_coordinator() { # OPTIONS...
+    start coordinator "$build/coordinator/shotline-coordinator" --listen "$SHOTLINE_FARM" --state "$work/state" \
+        --pack "$work/pack" "$@"
+    coordinator=$last
+}
+
+start_worker() { # NAME OPTIONS...
+    local name=$1
+    shift
+    start "$name" "$build/worker/shotline-worker" --farm "$SHOTLINE_FARM" --state "$work/$name" --name "$name" "$@"
+    worker=$last
+}

@@ -2,28 +2,9 @@
 # A farm that is already there, its worker under the Vulkan validation layer: submit, status, workers, watch, fetch,
 # cancel, explain, verify, log and fsck; a coordinator that is killed and comes back goes on with the work; a fetch that meets a full disk leaves nothing.
 . "$(dirname "$0")/lib.sh" "$1"
-micro_pack "$work/pack"
-build=$(dirname "$(dirname "$shotline")")
-export SHOTLINE_FARM=ipc://$work/run
-mkdir -m 700 "$work/run" "$work/state" "$work/state/log"
-pids=()
-stop_all() {
-    local status=$?
-    kill -9 "${pids[@]}" 2>/dev/null
-    (exit $status)
-    finish
-}
-trap 'stop_all' EXIT
-
-start() {
-    local name=$1
-    shift
-    "$@" >>"$work/state/log/$name.log" 2>&1 &
-    pids+=($!)
-}
-start coordinator "$build/coordinator/shotline-coordinator" --listen "$SHOTLINE_FARM" --state "$work/state" --pack "$work/pack"
-coordinator=${pids[0]}
-start worker "$build/worker/shotline-worker" --farm "$SHOTLINE_FARM" --state "$work/worker" --name one --validate
+own_farm
+start_coordinator
+start_worker one --validate
 
 id=$("$shotline" submit --plan "$here/plan.json" --name v --seed 7 --timeout 60) || fail "submit"
 [ "$id" -ge 1 ] || fail "submit printed \"$id\""
@@ -32,12 +13,12 @@ id=$("$shotline" submit --plan "$here/plan.json" --name v --seed 7 --timeout 60)
 # Killed with work running: what was accepted is on disk, and the worker goes on.
 until "$shotline" workers --json | grep -q '"running":"[a-z]'; do
     "$shotline" status "$id" --json | grep -q '"state":"done"' && break
-    kill -0 "${pids[1]}" 2>/dev/null || fail "the worker ended: $(tail -n 1 "$work/state/log/worker.log")"
+    kill -0 "$worker" 2>/dev/null || fail "the worker ended: $(tail -n 1 "$work/state/log/one.log")"
     sleep 0.1
 done
 "$shotline" workers | grep -q " one " || fail "workers does not list the worker"
 kill -9 "$coordinator"
-start coordinator "$build/coordinator/shotline-coordinator" --listen "$SHOTLINE_FARM" --state "$work/state" --pack "$work/pack"
+start_coordinator
 "$shotline" watch "$id" --timeout 60 2>"$work/watch.err" || fail "watch: $(cat "$work/watch.err")"
 grep -q '^v: done' "$work/watch.err" || fail "watch did not tell the end: $(cat "$work/watch.err")"
 
@@ -86,7 +67,7 @@ grep -q "made $frames, the manifest says 00000" "$work/verified" &&
 # The folder of a running farm is not looked at; of a stopped one it is, and a spoilt blob is found and mended.
 "$shotline" fsck "$work/state" 2>"$work/fsck.err" && fail "fsck looked at a running farm"
 grep -q "stop the farm first" "$work/fsck.err" || fail "fsck of a running farm said: $(cat "$work/fsck.err")"
-kill -TERM "${pids[-1]}" && wait "${pids[-1]}"
+kill -TERM "$coordinator" && wait "$coordinator"
 "$shotline" fsck "$work/state" >"$work/fsck" || fail "fsck: $(cat "$work/fsck")"
 grep -q "2 finished videos" "$work/fsck" || fail "fsck looked at: $(cat "$work/fsck")"
 blob=$(find "$work/state/blobs" -type f -size +1k -path '*/??/*' | sort | head -n 1)
@@ -96,6 +77,6 @@ grep -q "^blob.damaged  *$(basename "$blob")" "$work/fsck" || fail "fsck said: $
 "$shotline" fsck --repair "$work/state" >"$work/fsck"
 [ ! -e "$blob" ] && [ -e "$work/state/damaged/$(basename "$blob")" ] || fail "fsck --repair: $(cat "$work/fsck")"
 
-grep -q "gpu.validation" "$work/state/log/worker.log" &&
-    fail "the validation layer found: $(grep -m1 gpu.validation "$work/state/log/worker.log")"
+grep -q "gpu.validation" "$work/state/log/one.log" &&
+    fail "the validation layer found: $(grep -m1 gpu.validation "$work/state/log/one.log")"
 echo "submit, status, workers, watch, fetch, cancel, explain, verify, log, fsck; the coordinator was killed once"

@@ -1,8 +1,7 @@
 /* keys - whose keys the farm knows: an operator who invites everybody, workers and clients who join with their invites,
- * are revoked while they work, and are invited again under another key; and trespassers, who ask for what their keys do
- * not allow. Keys are names here: the encryption is not simulated, and nobody is kept out at the door, so that the
- * farm must refuse message by message. */
-#include "tests/sim/world.h"
+ * are revoked while they work, and are invited again under another key. Keys are names here: the encryption is not
+ * simulated, and nobody is kept out at the door, so that the farm must refuse message by message. */
+#include "tests/sim/keys.h"
 
 #include "common/base/log.h"
 #include "common/wire/codec.h"
@@ -10,7 +9,6 @@
 #include "coordinator/api/admission.h"
 #include "coordinator/api/guard.h"
 #include "proto/client.pb-c.h"
-#include "proto/worker.pb-c.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,30 +16,9 @@
 #include <string.h>
 
 #define ASK_AGAIN_MS 2000
-#define INVITE_MS    (INT64_C(80) * 24 * 3600 * 1000) /* whatever the farm's wall clock does */
-#define REVOKE_MS                                                                                                      \
-    1000 /* one after the other at most, however many they are: the farm knows 20,000 keys, old ones included */
+/* One after the other at most, however many they are: the farm knows 20,000 keys, old ones included. */
+#define REVOKE_MS 1000
 #define SEQUENCES 100000 /* the rest of a sequence names the bearer */
-
-enum stage { STAGE_OUTSIDE, STAGE_INVITED, STAGE_MEMBER, STAGE_REVOKED };
-
-/* Somebody who needs a key. */
-struct bearer {
-    enum role role;
-    enum stage stage;
-    uint32_t generation;  /* of the key that it has, or is about to get */
-    uint32_t used;        /* of the one that it speaks with: the last that was accepted */
-    struct curve_key key; /* that one */
-    bool revoking;        /* an operator has asked for its revocation, and may not have heard yet */
-    bool short_lived;     /* its invite: may be too late */
-    uint64_t walk;        /* of its next step: one that was scheduled earlier means nothing */
-};
-
-struct keys {
-    struct bearer *bearers; /* the workers, then the clients */
-    uint32_t count;
-    uint64_t sequence, trespasses;
-};
 
 /* ---- names and keys ---- */
 
@@ -50,7 +27,7 @@ static bool has_keys(const struct world *w)
     return w->set.seed % 4 != 0;
 }
 
-static struct curve_key key_of(const char *what, uint32_t bearer, uint32_t generation)
+struct curve_key keys_make(const char *what, uint32_t bearer, uint32_t generation)
 {
     char text[64];
     struct curve_key key;
@@ -61,14 +38,14 @@ static struct curve_key key_of(const char *what, uint32_t bearer, uint32_t gener
     return key;
 }
 
-static struct curve_key own_key(const struct world *w, uint32_t bearer)
+struct curve_key keys_own(const struct world *w, uint32_t bearer)
 {
-    return key_of("key", bearer, w->keys->bearers[bearer].generation);
+    return keys_make("key", bearer, w->keys->bearers[bearer].generation);
 }
 
 static struct curve_key operator_key(void)
 {
-    return key_of("operator", 0, 0);
+    return keys_make("operator", 0, 0);
 }
 
 static void name_of(const struct world *w, uint32_t bearer, char name[32])
@@ -82,7 +59,7 @@ struct curve_key keys_worker(const struct world *w, uint32_t worker)
 
     if (!has_keys(w))
         return none;
-    return worker < w->set.workers ? w->keys->bearers[worker].key : key_of("stranger", worker, 0);
+    return worker < w->set.workers ? w->keys->bearers[worker].key : keys_make("stranger", worker, 0);
 }
 
 struct curve_key keys_client(const struct world *w, uint32_t client, uint32_t *connection)
@@ -123,8 +100,8 @@ static void walk_at(struct world *w, uint32_t bearer, int64_t at_ms)
     world_at(w, at_ms, walk, bearer, ++w->keys->bearers[bearer].walk, NULL);
 }
 
-static void speak(struct world *w, uint32_t peer, uint32_t connection, const struct curve_key *key, uint32_t bearer,
-                  Shotline__ToFarm *m)
+void keys_speak(struct world *w, uint32_t peer, uint32_t connection, const struct curve_key *key, uint32_t bearer,
+                Shotline__ToFarm *m)
 {
     struct str packed = { 0 };
 
@@ -139,7 +116,7 @@ static void operator_asks(struct world *w, uint32_t bearer, Shotline__ToFarm *m)
 {
     const struct curve_key key = operator_key();
 
-    speak(w, PEER_OPERATOR, 0, &key, bearer, m);
+    keys_speak(w, PEER_OPERATOR, 0, &key, bearer, m);
 }
 
 static void ask_invite(struct world *w, uint32_t bearer)
@@ -147,7 +124,7 @@ static void ask_invite(struct world *w, uint32_t bearer)
     struct bearer *b = &w->keys->bearers[bearer];
     Shotline__ToFarm m = SHOTLINE__TO_FARM__INIT;
     Shotline__InviteRequest q = SHOTLINE__INVITE_REQUEST__INIT;
-    struct curve_key invite = key_of("invite", bearer, b->generation);
+    struct curve_key invite = keys_make("invite", bearer, b->generation);
     char name[32];
 
     name_of(w, bearer, name);
@@ -162,14 +139,14 @@ static void ask_invite(struct world *w, uint32_t bearer)
 static void ask_join(struct world *w, uint32_t bearer)
 {
     const struct bearer *b = &w->keys->bearers[bearer];
-    const struct curve_key invite = key_of("invite", bearer, b->generation);
-    struct curve_key own = own_key(w, bearer);
+    const struct curve_key invite = keys_make("invite", bearer, b->generation);
+    struct curve_key own = keys_own(w, bearer);
     Shotline__ToFarm m = SHOTLINE__TO_FARM__INIT;
     Shotline__JoinRequest q = SHOTLINE__JOIN_REQUEST__INIT;
 
     q.key = (ProtobufCBinaryData){ sizeof own.bytes, own.bytes };
     m.join = &q;
-    speak(w, PEER_JOINERS + bearer, b->generation, &invite, bearer, &m);
+    keys_speak(w, PEER_JOINERS + bearer, b->generation, &invite, bearer, &m);
 }
 
 static void ask_revoke(struct world *w, uint32_t bearer)
@@ -220,7 +197,7 @@ static void walk(struct world *w, uint32_t who, uint64_t token, void *data)
 static void revoked(struct world *w, uint32_t bearer)
 {
     struct bearer *b = &w->keys->bearers[bearer];
-    const struct curve_key key = own_key(w, bearer);
+    const struct curve_key key = keys_own(w, bearer);
 
     oracle_revoked(w, &key);
     b->stage = STAGE_REVOKED;
@@ -287,7 +264,7 @@ static void joiner_told(struct world *w, uint32_t bearer, uint32_t connection, c
     if (m->joined) {
         b->stage = STAGE_MEMBER;
         b->used = b->generation;
-        b->key = own_key(w, bearer);
+        b->key = keys_own(w, bearer);
         if (bearer < w->set.workers)
             worker_rekeyed(w, bearer);
     } else if (b->short_lived) { /* too late */
@@ -319,137 +296,9 @@ void keys_receive(struct world *w, uint32_t peer, uint32_t connection, const voi
 /* The key of a joiner is the one that it asks for. */
 void keys_joined_sent(struct world *w, uint32_t peer, uint32_t connection)
 {
-    const struct curve_key key = key_of("key", peer - PEER_JOINERS, connection);
+    const struct curve_key key = keys_make("key", peer - PEER_JOINERS, connection);
 
     oracle_joined(w, &key, w->keys->bearers[peer - PEER_JOINERS].role);
-}
-
-/* ---- trespassers ---- */
-
-static void trespass_at_workers(struct world *w, const struct curve_key *key)
-{
-    Shotline__ToCoordinator m = SHOTLINE__TO_COORDINATOR__INIT;
-    Shotline__WorkerHello hello = SHOTLINE__WORKER_HELLO__INIT;
-    Shotline__WorkerReady ready = SHOTLINE__WORKER_READY__INIT;
-    struct digest proof = { { 42 } };
-    struct str packed = { 0 };
-    uint8_t boot[16] = { 77 };
-
-    hello.version = WIRE_VERSION;
-    hello.name = "trespasser";
-    hello.boot_id = (ProtobufCBinaryData){ sizeof boot, boot };
-    hello.device = "dice";
-    hello.device_bytes = UINT64_C(1) << 33;
-    hello.kernel_proof = codec_bytes(&proof);
-    ready.slots = 1;
-    if (dice_u64(&w->luck) & 1)
-        m.hello = &hello;
-    else
-        m.ready = &ready;
-    codec_pack(&m.base, &packed);
-    fault_count(w, FAULT_TRESPASS);
-    network_from_peer(w, false, PEER_TRESPASSERS, (uint32_t)++w->keys->trespasses, key, packed.data, packed.size);
-    str_free(&packed);
-}
-
-/* How much a trespasser at the clients' socket dares: from whatever its role forbids. */
-enum daring { DARES_STATUS, DARES_SUBMIT, DARES_INVITE };
-
-static void trespass_at_clients(struct world *w, const struct curve_key *key, enum daring daring)
-{
-    Shotline__ToFarm m = SHOTLINE__TO_FARM__INIT;
-    Shotline__StatusRequest status = SHOTLINE__STATUS_REQUEST__INIT;
-    Shotline__CancelRequest cancel = SHOTLINE__CANCEL_REQUEST__INIT;
-    Shotline__InviteRequest invite = SHOTLINE__INVITE_REQUEST__INIT;
-    Shotline__RevokeRequest revoke = SHOTLINE__REVOKE_REQUEST__INIT;
-    Shotline__JoinRequest join = SHOTLINE__JOIN_REQUEST__INIT;
-    struct curve_key mine = key_of("thief", (uint32_t)++w->keys->trespasses, 0);
-
-    cancel.campaign = (uint64_t)dice_between(&w->luck, 1, 10);
-    invite.key = join.key = (ProtobufCBinaryData){ sizeof mine.bytes, mine.bytes };
-    invite.role = SHOTLINE__ROLE__ROLE_OPERATOR;
-    invite.expires_ms = INVITE_MS;
-    revoke.name = "operator";
-    switch (dice_between(&w->luck, daring, 4)) {
-    case DARES_STATUS:
-        m.status = &status;
-        break;
-    case DARES_SUBMIT:
-        m.cancel = &cancel;
-        break;
-    case DARES_INVITE:
-        m.invite = &invite;
-        break;
-    case 3:
-        m.revoke = &revoke;
-        break;
-    default:
-        m.join = &join; /* an invite that was used, or a key that is no invite */
-        break;
-    }
-    fault_count(w, FAULT_TRESPASS);
-    speak(w, PEER_TRESPASSERS, (uint32_t)w->keys->trespasses, key, 0, &m);
-}
-
-static void trespass(struct world *w, uint32_t who, uint64_t token, void *data)
-{
-    const uint32_t bearer = (uint32_t)dice_between(&w->luck, 0, w->keys->count - 1);
-    const struct bearer *b = &w->keys->bearers[bearer];
-    struct curve_key key;
-
-    (void)who, (void)token, (void)data;
-    if (w->calm)
-        return;
-    world_at(w, fault_next_ms(w, 1000), trespass, 0, 0, NULL);
-    switch (dice_between(&w->luck, 0, 4)) {
-    case 0: /* nobody has invited this one */
-        key = key_of("unknown", (uint32_t)(dice_u64(&w->luck) % 1000), 0);
-        break;
-    case 1: /* this one has somebody else's invite */
-        if (b->stage < STAGE_MEMBER)
-            return;
-        key = key_of("invite", bearer, b->generation);
-        break;
-    case 2: /* a key of the past */
-        key = key_of("key", bearer, b->generation - 1);
-        if (!oracle_key_revoked(w, &key))
-            return;
-        break;
-    default:
-        if (b->stage != STAGE_MEMBER)
-            return;
-        key = own_key(w, bearer);
-        if (b->role == ROLE_WORKER)
-            trespass_at_clients(w, &key, DARES_STATUS);
-        else if (dice_u64(&w->luck) & 1)
-            trespass_at_workers(w, &key);
-        else
-            trespass_at_clients(w, &key, b->role == ROLE_VIEWER ? DARES_SUBMIT : DARES_INVITE);
-        return;
-    }
-    if (dice_u64(&w->luck) & 1)
-        trespass_at_workers(w, &key);
-    else
-        trespass_at_clients(w, &key, DARES_STATUS);
-}
-
-void keys_trespasser_told(struct world *w, bool client, const void *data, size_t size)
-{
-    struct arena arena = { 0 };
-    struct error err;
-
-    if (client) {
-        const Shotline__FromFarm *m = codec_unpack(&shotline__from_farm__descriptor, data, size, &arena, &err);
-
-        if (!m || !m->error)
-            world_break(w, "somebody asked for what its key does not allow, and it was done");
-    } else {
-        const Shotline__ToWorker *m = codec_unpack(&shotline__to_worker__descriptor, data, size, &arena, &err);
-
-        if (!m || !m->refused)
-            world_break(w, "somebody without a worker's key was taken for a worker");
-    }
-    arena_free(&arena);
 }
 
 /* ---- revocations ---- */
@@ -472,7 +321,7 @@ static void revoke_one(struct world *w, uint32_t who, uint64_t token, void *data
     world_at(w, next_revocation_ms(w), revoke_one, 0, 0, NULL);
     if (b->stage != STAGE_MEMBER || b->revoking)
         return;
-    const struct curve_key key = own_key(w, bearer);
+    const struct curve_key key = keys_own(w, bearer);
     fault_count(w, FAULT_REVOKE);
     oracle_revoking(w, &key);
     b->revoking = true;
@@ -511,7 +360,7 @@ void keys_open(struct world *w)
     if (w->calm || !has_keys(w))
         return;
     world_at(w, next_revocation_ms(w), revoke_one, 0, 0, NULL);
-    world_at(w, fault_next_ms(w, 1000), trespass, 0, 0, NULL);
+    trespass_open(w);
 }
 
 void keys_close(struct world *w)

@@ -169,6 +169,14 @@ static void what_has_ended_is_read_from_the_store(void **state)
     sim_turn(s);
     assert_int_equal(s->farm.ledger.ended_tasks, 0);
     assert_null(ledger_task(&s->farm.ledger, (struct task_id){ first_task }));
+    s->farm.tasks_kept = FARM_TASKS_KEPT; /* who cancels what has ended reads nothing, and changes nothing */
+    Shotline__ToFarm ask = SHOTLINE__TO_FARM__INIT;
+    Shotline__CancelRequest cancel = SHOTLINE__CANCEL_REQUEST__INIT;
+    cancel.campaign = id;
+    ask.cancel = &cancel;
+    assert_non_null(sim_ask(s, &ask)->cancelled);
+    assert_int_equal(s->farm.ledger.ended_tasks, 0);
+    s->farm.tasks_kept = 0;
     for (int again = 0; again < 2; again++) { /* put away by a turn, or by a restart */
         struct campaign_figures n = campaign_figures(ledger_campaign(&s->farm.ledger, (struct campaign_id){ id }));
         assert_int_equal(n.tasks, tasks);

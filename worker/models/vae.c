@@ -248,12 +248,6 @@ static bool coder_open(struct coder *c, struct vae *v, int height, int width, st
     return true;
 }
 
-static bool coder_restart(struct coder *c, struct error *err)
-{
-    c->started = false;
-    return states_clear(c->states, err);
-}
-
 /* Runs c->in (or `in`) through the next program; its result goes to `out`. */
 static bool coder_push(struct coder *c, const float *in, float *out, struct error *err)
 {
@@ -295,11 +289,6 @@ void vae_decoder_close(struct vae_decoder **d)
         coder_close(&(*d)->coder);
     free(*d);
     *d = NULL;
-}
-
-bool vae_decoder_restart(struct vae_decoder *d, struct error *err)
-{
-    return coder_restart(&d->coder, err);
 }
 
 /* [channels, pixels] -> [pixels, channels], each channel times scale[c] plus shift[c] (NULL: as it is). */

@@ -33,11 +33,9 @@ int vae_video_frames(const struct vae *v, int latent_frames);
 
 /* ---- decoding ---- */
 struct vae_decoder;
-/* For latents of `height` x `width`. */
+/* Of one clip, for latents of `height` x `width`. */
 struct vae_decoder *vae_decoder_open(struct vae *v, int height, int width, struct error *err);
 void vae_decoder_close(struct vae_decoder **d);
-/* Starts a new clip. A fresh decoder is already at the start of one. */
-bool vae_decoder_restart(struct vae_decoder *d, struct error *err);
 /* The next latent frame, [channels, height, width] normalised -> *count = 1 (the first) or 4 pictures in frames[*count,
  * 8*height, 8*width, 3]; the array must have room for 4. Values are clamped to [-1, 1]. */
 bool vae_decoder_push(struct vae_decoder *d, const float *latent, float *frames, int *count, struct error *err);
