@@ -24,7 +24,7 @@ import world
 HERE = os.path.dirname(os.path.abspath(__file__))
 VERSION = "0.33.0.dev0"
 DEFAULTS = {"name": "tiny", "width": world.WIDTH, "height": world.HEIGHT, "fps": world.FPS, "steps": 8, "guidance_scale": 1.0,
-            "handoff_step": 5, "window": 5, "overlap": 2, "longest_shot": 9, "references": 1,
+            "handoff_step": 5, "window": 6, "overlap": 3, "longest_shot": 9, "references": 1,
             "reference_suffix": world.clip.REFERENCE_SUFFIX, "max_sequence_length": unigram.LENGTH, "negative_prompt": ""}
 FLOW_SHIFT = 2.0
 
