@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GATE_SCORES_FORMAT  3          /* in the key of every decode: scores of another form are other results */
+#define GATE_SCORES_FORMAT  4          /* in the key of every decode: scores of another form are other results */
 #define GATE_SCORES_LARGEST (8u << 20) /* bytes of the text */
 #define GATE_MOST_FRAMES    20000
 
@@ -20,7 +20,7 @@ struct gate_border {
 /* Per frame, of the pixels that have a figure's colours. */
 struct gate_figure {
     double *share; /* of all pixels */
-    double *dense; /* of the pixels of the square, 7/20 of the height, that has most of them */
+    double *dense; /* of the pixels of the square that has most of them, less that beside it */
     double *x, *y; /* their centre, in widths of the picture; negative where there are none */
 };
 

@@ -147,11 +147,36 @@ static void a_figure_is_found_among_stray_pixels(void **state)
     fill(rgb, 2, 2, 4, 4, red);
     figure_find(&seen, &(struct figure_picture){ WIDTH, HEIGHT, rgb }, has, mask);
     assert_int_equal(seen.share, 10000 * (40 * 30 + 16) / AREA);
-    assert_int_equal(seen.dense, 10000);
-    assert_int_equal(seen.x, 8950); /* the middle of 70 to 109 */
+    assert_int_equal(seen.dense, 8800); /* 12 of 100 columns beside it have them */
+    assert_int_equal(seen.x, 8950);     /* the middle of 70 to 109 */
     assert_int_equal(seen.y, 4450);
     assert_int_equal(mask[30 * WIDTH + 70] + mask[59 * WIDTH + 109], 2);
     assert_int_equal(mask[3 * WIDTH + 3] + mask[45 * WIDTH + 10], 0);
+    free(has);
+}
+
+/* What goes on through the picture is no figure, whatever its colours, and hides none. */
+static void a_sea_of_its_colours_is_no_figure(void **state)
+{
+    (void)state;
+    static const uint8_t calm[3] = { 120, 150, 170 }, red[3] = { 225, 35, 40 };
+    const struct palette p = { .count = 2, .colour = { { 100, 0, 0, 0.8f }, { 48, 68, 47, 0.2f } } }; /* white, red */
+    uint8_t rgb[3 * AREA], mask[AREA] = { 0 };
+    bool *has = xcalloc(PALETTE_BINS, sizeof *has);
+    struct figure_seen seen;
+    palette_bins(&p, has);
+    fill(rgb, 0, 0, WIDTH, HEIGHT, calm);
+    fill(rgb, 0, 40, WIDTH, 14, red);
+    figure_find(&seen, &(struct figure_picture){ WIDTH, HEIGHT, rgb }, has, mask);
+    assert_int_equal(seen.dense, 0);
+
+    fill(rgb, 80, 20, 28, 50, red);
+    memset(mask, 0, sizeof mask);
+    figure_find(&seen, &(struct figure_picture){ WIDTH, HEIGHT, rgb }, has, mask);
+    assert_in_range(seen.dense, 4900, 10000); /* the sea is half as high as the square */
+    assert_in_range(seen.x, 8400, 10300);
+    assert_int_equal(mask[25 * WIDTH + 94], 1);
+    assert_int_equal(mask[45 * WIDTH + 20], 0);
     free(has);
 }
 
@@ -206,6 +231,7 @@ int main(void)
         cmocka_unit_test(a_pan_shows_in_what_is_near),
         cmocka_unit_test(a_flat_picture_says_nothing_of_the_camera),
         cmocka_unit_test(a_figure_is_found_among_stray_pixels),
+        cmocka_unit_test(a_sea_of_its_colours_is_no_figure),
         cmocka_unit_test(less_light_is_no_other_figure),
         cmocka_unit_test(colours_change_with_the_picture_and_not_with_its_place),
     };

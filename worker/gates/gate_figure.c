@@ -35,21 +35,47 @@ static struct extent extent_of(const int *counts, int length, int total)
     return e;
 }
 
-static int densest_square(const bool *at, int width, int height)
+/* The square that has most of the figure's colours, more than there are beside it: a sea or a hill may have them, too,
+ * and goes on. */
+struct square {
+    int x, y, side; /* its corner */
+    int dense;      /* 1/10000 */
+};
+
+static struct square densest_square(const bool *at, int width, int height)
 {
     const int side = 7 * height / 20 > 1 ? 7 * height / 20 : 1, across = width + 1;
-    int *sums = xcalloc((size_t)across * (height + 1), sizeof *sums), most = 0;
+    const int64_t area = (int64_t)side * side, area_beside = (int64_t)side * (width - side);
+    int *sums = xcalloc((size_t)across * (height + 1), sizeof *sums);
+    struct square most = { .side = side };
+    for (int y = 1; y <= height; y++) {
+        int *s = sums + y * across;
+        for (int x = 1; x <= width; x++)
+            s[x] = at[(y - 1) * width + x - 1] + s[x - 1] + s[x - across] - s[x - 1 - across];
+        for (int x = side; x <= width && y >= side; x++) {
+            const int *above = s - side * across, inside = s[x] - s[x - side] - above[x] + above[x - side],
+                      beside = s[width] - above[width] - inside;
+            const int dense = (int)(10000 * inside / area - (area_beside > 0 ? 10000 * beside / area_beside : 0));
+            if (dense > most.dense)
+                most = (struct square){ x - side, y - side, side, dense };
+        }
+    }
+    free(sums);
+    return most;
+}
+
+/* Leaves out what has the figure's colours further than a square from the densest one: no figure is as wide. */
+static int keep_near(bool *at, int width, int height, const struct square *s)
+{
+    int kept = 0;
     for (int y = 0; y < height; y++)
         for (int x = 0; x < width; x++) {
-            int *s = sums + (y + 1) * across + x + 1;
-            *s = at[y * width + x] + s[-1] + s[-across] - s[-across - 1];
-            if (y + 1 >= side && x + 1 >= side) {
-                const int inside = s[0] - s[-side] - s[-side * across] + s[-side * across - side];
-                most = inside > most ? inside : most;
-            }
+            bool *here = &at[y * width + x];
+            *here =
+                *here && x >= s->x - s->side && x < s->x + 2 * s->side && y >= s->y - s->side && y < s->y + 2 * s->side;
+            kept += *here;
         }
-    free(sums);
-    return (int)(10000LL * most / ((int64_t)side * side));
+    return kept;
 }
 
 void figure_find(struct figure_seen *seen, const struct figure_picture *p, const bool *has, uint8_t *mask)
@@ -59,17 +85,18 @@ void figure_find(struct figure_seen *seen, const struct figure_picture *p, const
     int *columns = xcalloc((size_t)p->width, sizeof *columns), *rows = xcalloc((size_t)p->height, sizeof *rows);
     int total = 0;
     int64_t count = 0, x_sum = 0, y_sum = 0;
-    for (size_t i = 0; i < area; i++)
-        if (has[palette_bin(p->rgb + 3 * i)]) {
-            at[i] = true;
-            columns[i % (size_t)p->width]++;
-            rows[i / (size_t)p->width]++;
-            total++;
-        }
-    *seen = (struct figure_seen){ .share = (int)(10000LL * total / (int64_t)area),
-                                  .dense = densest_square(at, p->width, p->height),
-                                  .x = -1,
-                                  .y = -1 };
+    for (size_t i = 0; i < area; i++) {
+        at[i] = has[palette_bin(p->rgb + 3 * i)];
+        total += at[i];
+    }
+    const struct square most = densest_square(at, p->width, p->height);
+    *seen =
+        (struct figure_seen){ .share = (int)(10000LL * total / (int64_t)area), .dense = most.dense, .x = -1, .y = -1 };
+    total = keep_near(at, p->width, p->height, &most);
+    for (size_t i = 0; i < area; i++) {
+        columns[i % (size_t)p->width] += at[i];
+        rows[i / (size_t)p->width] += at[i];
+    }
     if (total >= FEWEST) {
         const struct extent across = extent_of(columns, p->width, total), down = extent_of(rows, p->height, total);
         for (int y = 0; y < p->height; y++)

@@ -13,7 +13,8 @@ struct figure_picture {
 
 struct figure_seen {
     int share; /* of all pixels that have its colours, 1/10000 */
-    int dense; /* of the pixels of the square that has most of them, 1/10000; its side is 7/20 of the height */
+    int dense; /* of the pixels of the square that has most of them, 1/10000, less their share in what is to its left
+                * and right: the square's side is 7/20 of the height */
     int x, y;  /* centre of those that lie together, 1/100 pixel; -1 where there are none */
 };
 

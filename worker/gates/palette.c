@@ -15,7 +15,7 @@
 
 /* Of pixels that have one of them. */
 #define HUE_COSINE       0.98 /* 11 degrees */
-#define SATURATION_SHARE 0.6  /* squared, of the colour's: a calm green hill is no green monster */
+#define SATURATION_SHARE 0.7  /* squared, of the colour's: a calm green hill is no green monster */
 #define SEEN_SHARE       0.45 /* squared, of the colour's chroma: what is nearly black may have any hue */
 
 struct bin {
