@@ -146,7 +146,7 @@ def train(work, path, epochs, batch=16):
     os.replace(f"{path}.new", path)
 
 
-def load(work, epochs=5):
+def load(work, epochs=14):
     """The judge of a work folder; trained first where it is missing."""
     path = f"{work}/judge.pt"
     if not os.path.exists(path):
