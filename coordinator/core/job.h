@@ -230,7 +230,7 @@ struct task {
 
     bool dirty; /* must be saved in this turn */
     struct task *next_dirty;
-    struct task *twin;    /* next task with the same key hash */
+    struct task *twin, *twin_before; /* next and previous task with the same key hash */
     uint32_t queue_place; /* in its campaign's queue, from 1; 0: not queued (parked behind a twin, or not ready) */
     char *trouble;        /* owned: what the last failed attempt said */
 

@@ -85,20 +85,18 @@ static uint64_t key_hash(const struct digest *key)
 static void remove_key(struct ledger *l, struct task *t)
 {
     uint64_t hash = key_hash(&t->key);
-    struct task *first = index_get(&l->by_key, hash);
 
-    if (first == t) {
-        if (t->twin)
-            index_put(&l->by_key, hash, t->twin);
-        else
-            index_remove(&l->by_key, hash);
-        return;
-    }
-    for (struct task *p = first; p; p = p->twin)
-        if (p->twin == t) {
-            p->twin = t->twin;
-            return;
-        }
+    if (t->twin_before)
+        t->twin_before->twin = t->twin;
+    else if (index_get(&l->by_key, hash) != t)
+        return; /* it was never named */
+    else if (t->twin)
+        index_put(&l->by_key, hash, t->twin);
+    else
+        index_remove(&l->by_key, hash);
+    if (t->twin)
+        t->twin->twin_before = t->twin_before;
+    t->twin = t->twin_before = NULL;
 }
 
 static size_t count_tasks(const struct campaign *c)
@@ -187,16 +185,23 @@ void ledger_add_tasks(struct ledger *l, struct video *v)
     }
 }
 
-void ledger_add_key(struct ledger *l, struct task *t)
+void ledger_set_key(struct ledger *l, struct task *t, const struct digest *key)
 {
-    uint64_t hash = key_hash(&t->key);
-    struct task *first = index_get(&l->by_key, hash);
+    uint64_t hash = key_hash(key);
+    struct task *first;
 
-    for (struct task *p = first; p; p = p->twin)
-        if (p == t)
-            return;
-    t->twin = first;
-    index_put(&l->by_key, hash, t);
+    remove_key(l, t);
+    t->key = *key;
+    first = index_get(&l->by_key, hash);
+    if (!first) {
+        index_put(&l->by_key, hash, t);
+        return;
+    }
+    t->twin = first->twin;
+    t->twin_before = first;
+    first->twin = t;
+    if (t->twin)
+        t->twin->twin_before = t;
 }
 
 struct task *ledger_twin(const struct ledger *l, const struct digest *key, const struct task *t)

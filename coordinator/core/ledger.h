@@ -62,7 +62,9 @@ void ledger_add_tasks(struct ledger *l, struct video *v);
 
 /* The next task with the same key after `t` (first: t NULL). */
 struct task *ledger_twin(const struct ledger *l, const struct digest *key, const struct task *t);
-void ledger_add_key(struct ledger *l, struct task *t);
+/* Names the task, whose twins find it by that from now on. Whoever was named first stays the first of them: it is the
+ * one that mostly speaks for the others. */
+void ledger_set_key(struct ledger *l, struct task *t, const struct digest *key);
 
 /* A decode whose take must be judged; taken off the list. NULL: none. */
 void ledger_await_verdict(struct ledger *l, struct task *decode);

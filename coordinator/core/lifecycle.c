@@ -229,11 +229,14 @@ static void find_maker(const struct ledger *l, struct task *t)
 /* A task of a verification never speaks for its key: it takes no result from elsewhere and gives none. */
 static void name_task(struct ledger *l, struct task *t)
 {
-    t->key = task_key(t, &l->keys);
-    if (t->expected)
-        find_maker(l, t);
-    else
-        ledger_add_key(l, t);
+    const struct digest key = task_key(t, &l->keys);
+
+    if (!t->expected) {
+        ledger_set_key(l, t, &key);
+        return;
+    }
+    t->key = key;
+    find_maker(l, t);
 }
 
 static void task_inputs_known(struct ledger *l, struct task *t)
@@ -426,7 +429,7 @@ void video_resume(struct ledger *l, struct video *v, int64_t now_ms, int64_t lea
             name_task(l, t);
         } else if (t->state == TASK_DONE) { /* though what it was made of is made again: its key is the stored one */
             if (!t->expected)
-                ledger_add_key(l, t);
+                ledger_set_key(l, t, &t->key);
         } else {
             /* Its maker must run again: blobs were lost while we were away. A running attempt is of no use then. */
             if (t->state == TASK_READY || t->state == TASK_RUNNING)
