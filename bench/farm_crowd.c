@@ -101,8 +101,11 @@ static void say_heartbeat(struct crowd *c, struct light *l)
 {
     Shotline__ToCoordinator m = SHOTLINE__TO_COORDINATOR__INIT;
     Shotline__WorkerHeartbeat h = SHOTLINE__WORKER_HEARTBEAT__INIT;
+    Shotline__WorkerReady r = SHOTLINE__WORKER_READY__INIT;
 
+    r.slots = 1;
     m.heartbeat = &h;
+    m.ready = &r;
     say(c, l, &m);
 }
 
@@ -255,7 +258,6 @@ static void tend(struct crowd *c, struct light *l)
         send_bytes(c, l, lease_sized, sizeof lease_sized);
     } else if (l->joined) {
         say_heartbeat(c, l);
-        say_ready(c, l);
     } else {
         say_hello(c, l);
     }

@@ -167,7 +167,6 @@ static void on_welcome(struct agent *a, const Shotline__Welcome *w, int64_t now_
             if (!a->reports[i].uploading)
                 agent_say_report(a, &a->reports[i], now_ms);
         }
-        agent_say_ready(a);
     }
     want_pack(a, now_ms);
 }
@@ -292,7 +291,6 @@ void agent_tick(struct agent *a, int64_t now_ms)
         return;
     if (now_ms >= a->heartbeat_at_ms) {
         agent_say_heartbeat(a, now_ms);
-        agent_say_ready(a);
         want_pack(a, now_ms);
     }
     for (size_t i = 0; i < a->report_count; i++)

@@ -35,10 +35,22 @@ void agent_say_hello(struct agent *a, int64_t now_ms)
     a->hello_ms = now_ms + a->heartbeat_ms;
 }
 
+/* Adds to a message that it could work now, if it could. */
+static bool ask_for_work(const struct agent *a, Shotline__ToCoordinator *m, Shotline__WorkerReady *ready)
+{
+    if (!a->joined || a->leaving || a->busy || !a->pack_known || !agent_holds(a, &a->pack))
+        return false;
+    shotline__worker_ready__init(ready);
+    ready->slots = 1;
+    m->ready = ready;
+    return true;
+}
+
 void agent_say_heartbeat(struct agent *a, int64_t now_ms)
 {
     Shotline__ToCoordinator m = SHOTLINE__TO_COORDINATOR__INIT;
     Shotline__WorkerHeartbeat heartbeat = SHOTLINE__WORKER_HEARTBEAT__INIT;
+    Shotline__WorkerReady ready;
     size_t n = 0, room = a->report_count + 2;
     Shotline__RunningAttempt *attempts = xcalloc(room, sizeof *attempts);
     Shotline__RunningAttempt **list = xcalloc(room, sizeof *list);
@@ -69,21 +81,11 @@ void agent_say_heartbeat(struct agent *a, int64_t now_ms)
     heartbeat.n_running = n;
     heartbeat.running = list;
     m.heartbeat = &heartbeat;
+    ask_for_work(a, &m, &ready);
     agent_send(a, &m);
     free(list);
     free(attempts);
     a->heartbeat_at_ms = now_ms + a->heartbeat_ms;
-}
-
-/* Adds to a message that it could work now, if it could. */
-static bool ask_for_work(const struct agent *a, Shotline__ToCoordinator *m, Shotline__WorkerReady *ready)
-{
-    if (!a->joined || a->leaving || a->busy || !a->pack_known || !agent_holds(a, &a->pack))
-        return false;
-    shotline__worker_ready__init(ready);
-    ready->slots = 1;
-    m->ready = ready;
-    return true;
 }
 
 void agent_say_ready(struct agent *a)
