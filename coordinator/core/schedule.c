@@ -120,29 +120,41 @@ struct desk {
 
 struct office {
     double now;
-    struct desk *desks;
-    size_t count, credit;
+    struct desk *desks; /* first those who ask for work, last those who do not: each task looks at one end or both */
+    size_t asking;      /* of them at the first end */
+    size_t busy_from, room; /* the others */
 };
 
 static struct office office_open(const struct fleet *f, const struct ledger *l, int64_t now_ms)
 {
     const struct fleet_means means = fleet_means(f);
-    struct office o = { .now = (double)now_ms, .desks = xcalloc(f->count ? f->count : 1, sizeof *o.desks) };
+    struct office o = { .now = (double)now_ms,
+                        .desks = xcalloc(f->count ? f->count : 1, sizeof *o.desks),
+                        .busy_from = f->count,
+                        .room = f->count };
 
     for (size_t i = 0; i < f->count; i++) {
         struct worker *w = f->workers[i];
-        struct desk *d = &o.desks[o.count];
 
         if (!w->alive)
             continue;
+        struct desk *d = &o.desks[w->credit ? o.asking++ : --o.busy_from];
         *d = (struct desk){ .worker = w, .free_at = free_at_ms(l, w, now_ms, &means), .credit = w->credit };
         d->idle = !w->running_count;
         for (int k = 0; k < TASK_KINDS; k++)
             d->ms_per_unit[k] = worker_ms_per_unit(w, (enum task_kind)k, &means);
-        o.credit += d->credit;
-        o.count++;
     }
     return o;
+}
+
+/* One more attempt for who asked for it: the last one that it asked for moves it to the other end. */
+static void take_credit(struct office *o, struct desk *d)
+{
+    if (--d->credit)
+        return;
+    const struct desk busy = *d;
+    *d = o->desks[--o->asking];
+    o->desks[--o->busy_from] = busy;
 }
 
 /* Of the workers that ask for work (or of those that do not) who but `avoid` would finish the task first, and when.
@@ -150,12 +162,12 @@ static struct office office_open(const struct fleet *f, const struct ledger *l, 
 static struct desk *first_to_finish(const struct office *o, const struct task *t, bool asking, struct worker_id avoid,
                                     double limit, double *finish)
 {
-    struct desk *best = NULL;
+    struct desk *best = NULL, *end = o->desks + (asking ? o->asking : o->room);
 
-    for (struct desk *d = o->desks; d < o->desks + o->count; d++) {
+    for (struct desk *d = o->desks + (asking ? 0 : o->busy_from); d < end; d++) {
         double at = d->free_at + t->work * d->ms_per_unit[t->kind];
 
-        if ((d->credit > 0) != asking || at >= limit || d->worker->id.v == avoid.v)
+        if (at >= limit || d->worker->id.v == avoid.v)
             continue;
         if (!asking && d->idle && d->free_at <= o->now)
             continue; /* idle without asking for work: it fetches the pack, or leaves */
@@ -181,11 +193,11 @@ size_t schedule_assign(const struct fleet *f, const struct ledger *l, struct tas
         double finish = 0;
 
         if (t->failed_count && !has_hope(f, t, now_ms)) {
-            if (o.count)
+            if (o.asking || o.busy_from < o.room)
                 assignments[made++] = (struct assignment){ .task = t };
             continue;
         }
-        if (!o.credit)
+        if (!o.asking)
             continue;
         struct desk *d = first_to_finish(&o, t, true, t->avoid, HUGE_VAL, &finish);
         /* A busy one is worth waiting for when even then it is done in much less time. */
@@ -200,9 +212,8 @@ size_t schedule_assign(const struct fleet *f, const struct ledger *l, struct tas
         d->free_at = finish;
         if (busy)
             continue;
-        d->credit--;
-        o.credit--;
         assignments[made++] = (struct assignment){ .task = t, .worker = d->worker };
+        take_credit(&o, d);
     }
     free(o.desks);
     return made;
