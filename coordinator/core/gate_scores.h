@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GATE_SCORES_FORMAT  4          /* in the key of every decode: scores of another form are other results */
+#define GATE_SCORES_FORMAT  5          /* in the key of every decode: scores of another form are other results */
 #define GATE_SCORES_LARGEST (8u << 20) /* bytes of the text */
 #define GATE_MOST_FRAMES    20000
 

@@ -50,7 +50,7 @@ void output_of(const struct digest *key, const char *name, char *text, size_t ro
         snprintf(text, room, "%s of %s", name, hex);
     else /* the coordinator reads them: of no frames, which its gates are told to let pass */
         snprintf(text, room,
-                 "{\"format\":4,\"frames\":0,\"columns\":1,\"fps\":%d,\"unusable\":%d,\"borders\":[],\"dark\":[],"
+                 "{\"format\":5,\"frames\":0,\"columns\":1,\"fps\":%d,\"unusable\":%d,\"borders\":[],\"dark\":[],"
                  "\"bright\":[],\"sharpness\":[],\"change\":[],\"tint\":[],\"residual\":[],\"colours\":[],"
                  "\"lasting\":[],\"move\":[],\"camera\":[],\"drift\":[],\"figures\":[]}",
                  1 + key->bytes[0] % 240, badness_of(key));

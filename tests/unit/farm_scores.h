@@ -17,7 +17,7 @@ static inline void scores_list(struct str *to, const char *name, int frames, int
 /* Frames from `black_from` on are black; none when it is `frames`. Release with str_free. */
 static inline void farm_scores(struct str *to, int frames, int black_from)
 {
-    str_printf(to, "{\"format\":4,\"frames\":%d,\"columns\":128,\"fps\":8,\"unusable\":0,\"borders\":[]", frames);
+    str_printf(to, "{\"format\":5,\"frames\":%d,\"columns\":128,\"fps\":8,\"unusable\":0,\"borders\":[]", frames);
     scores_list(to, "dark", frames, black_from, 20, 0);
     scores_list(to, "bright", frames, black_from, 200, 2);
     scores_list(to, "sharpness", frames, black_from, 1500, 0);

@@ -432,7 +432,7 @@ static inline void sim_scores(const struct sim *s, const struct task *t, struct 
     const int frames = 4 * (t->decode.latent_frames - 1) + 1;
 
     if (s->garbled) {
-        str_append(to, "{\"format\":4,");
+        str_append(to, "{\"format\":5,");
         return;
     }
     farm_scores(to, frames, t->shot == s->black_shot && t->take < s->black_takes ? frames / 2 : frames);

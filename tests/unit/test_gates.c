@@ -120,11 +120,11 @@ static void scores_are_pinned(void **state)
     struct digest d;
     char hex[DIGEST_HEX_ROOM];
     clip_scores_text(&c, &json);
-    assert_true(str_starts(json.data, "{\"format\":4,\"frames\":25,\"columns\":128,\"fps\":8,\"unusable\":0,"
+    assert_true(str_starts(json.data, "{\"format\":5,\"frames\":25,\"columns\":128,\"fps\":8,\"unusable\":0,"
                                       "\"borders\":[[9,12]],\"dark\":["));
     d = digest_of(json.data, json.size);
     digest_hex(&d, hex);
-    assert_string_equal(hex, "c35114cd5322486d2736d31878bebbcbe9e1ead1f0c3f9929bc813ba0508eee6");
+    assert_string_equal(hex, "5af011627ae28a47354ccc7e3768dfdba8ef6de569fdea41fe7a56335c1f5f2d");
     str_free(&json);
     free(c.rgb);
 }
@@ -137,10 +137,10 @@ static void strange_scores_are_refused(void **state)
         "",
         "[]",
         "{}",
-        "{\"format\":3}",
-        "{\"format\":4,\"frames\":1e9}",
-        "{\"format\":4,\"frames\":1,\"columns\":0,\"fps\":8,\"unusable\":0}",
-        "{\"format\":4,\"frames\":1,\"columns\":9,\"fps\":8,\"unusable\":0,\"borders\":[],\"dark\":[]}",
+        "{\"format\":4}",
+        "{\"format\":5,\"frames\":1e9}",
+        "{\"format\":5,\"frames\":1,\"columns\":0,\"fps\":8,\"unusable\":0}",
+        "{\"format\":5,\"frames\":1,\"columns\":9,\"fps\":8,\"unusable\":0,\"borders\":[],\"dark\":[]}",
     };
     struct clip c = scene(1);
     struct str json = { 0 };

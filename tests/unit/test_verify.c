@@ -383,7 +383,7 @@ static void manifests_that_cannot_be_verified_say_why(void **state)
     plant("\"kernel_set\": ", "\"kernel_set\": 9");
     expect_failure("kernel set");
     strcpy(manifest, kept);
-    plant("\"scores\": 4", "\"scores\": 9");
+    plant("\"scores\": 5", "\"scores\": 9");
     expect_failure("scores");
     strcpy(manifest, kept);
     plant("\"manifest\": 1", "\"manifest\": 2");

@@ -64,17 +64,15 @@ static struct square densest_square(const bool *at, int width, int height)
     return most;
 }
 
-/* Leaves out what has the figure's colours further than a square from the densest one: no figure is as wide. */
+/* Leaves out what has the figure's colours further to a side than a square from the densest one: no figure is as wide.
+ */
 static int keep_near(bool *at, int width, int height, const struct square *s)
 {
     int kept = 0;
-    for (int y = 0; y < height; y++)
-        for (int x = 0; x < width; x++) {
-            bool *here = &at[y * width + x];
-            *here =
-                *here && x >= s->x - s->side && x < s->x + 2 * s->side && y >= s->y - s->side && y < s->y + 2 * s->side;
-            kept += *here;
-        }
+    for (int i = 0; i < width * height; i++) {
+        at[i] = at[i] && i % width >= s->x - s->side && i % width < s->x + 2 * s->side;
+        kept += at[i];
+    }
     return kept;
 }
 
@@ -105,8 +103,6 @@ void figure_find(struct figure_seen *seen, const struct figure_picture *p, const
                     y > down.middle + 3 * down.reach / 2)
                     continue;
                 mask[y * p->width + x] = 1;
-                if (abs(y - down.middle) > down.reach)
-                    continue;
                 if (at[y * p->width + x]) {
                     count++;
                     x_sum += x;

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FORMAT       4
+#define FORMAT       5
 #define COLUMNS      160 /* of the small picture, at most */
 #define REACH        9   /* pixels that a block is looked for, from frame to frame */
 #define CAMERA_REACH 14  /* and in a second */

@@ -33,7 +33,7 @@ struct gate_measure *gate_measure_open(const struct gate_shot *s);
 /* The next frame, [height, width, 3]; `unusable` samples of it were not finite before they became bytes. */
 void gate_measure_frame(struct gate_measure *m, const uint8_t *rgb, int64_t unusable);
 /* Appends the scores: JSON in a fixed form, all numbers integers, a value per frame in each list:
- *   format      4
+ *   format      5
  *   frames, fps
  *   columns     of the measured picture
  *   unusable    samples that were not finite
