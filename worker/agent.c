@@ -419,7 +419,6 @@ void agent_done(struct agent *a, const struct result *r, int64_t now_ms)
 void agent_failed(struct agent *a, Shotline__FailureClass failure, const char *reason, int64_t now_ms)
 {
     const struct result of = { .task = a->running.task, .attempt = a->running.attempt, .key = a->running.key };
-
     bool reported = false;
 
     if (!a->busy)

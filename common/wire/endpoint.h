@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WIRE_VERSION     1u
+#define WIRE_VERSION     2u
 #define WIRE_MAX_MESSAGE (4u << 20) /* larger messages are refused by the socket itself */
 
 enum conversation { CONVERSATION_WORKERS, CONVERSATION_CLIENTS, CONVERSATION_BLOBS };
