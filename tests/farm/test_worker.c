@@ -1,18 +1,13 @@
 /* A worker process with stand-in tasks against a coordinator whose lines are written here: joining, packs, leases,
  * results, and what happens when one side dies, restarts or stays silent. The test starts itself as the worker. */
-#include "common/base/arena.h"
 #include "common/base/clock.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/nn/exec.h"
-#include "common/nn/pack.h"
-#include "common/wire/blob.h"
 #include "common/wire/codec.h"
-#include "common/wire/endpoint.h"
-#include "proto/worker.pb-c.h"
+#include "tests/farm/stage.h"
 #include "worker/loop.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <setjmp.h>
@@ -28,9 +23,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-#define PATIENCE_MS  20000
-#define HEARTBEAT_MS 100
 
 /* ---- the worker process ---- */
 
@@ -74,299 +66,6 @@ static int be_worker(const char *farm, const char *state)
     return ok ? 0 : 1;
 }
 
-/* ---- the coordinator of the play ---- */
-
-static struct stage {
-    char root[64], farm[128], workers[160], blobs_address[160], state[128], errors[128];
-    struct store_dir *store;
-    struct blob_server *blobs;
-    struct endpoint *endpoint;
-    struct peer peer; /* who spoke last */
-    struct digest pack, listing, key;
-    pid_t worker;
-    struct arena arena;
-} s;
-
-static void open_endpoint(void)
-{
-    struct error err = { 0 };
-
-    s.endpoint = endpoint_bind(s.workers, NULL, &err);
-    if (!s.endpoint)
-        fail_msg("%s", err.text);
-}
-
-static void open_blobs(void)
-{
-    struct error err = { 0 };
-
-    struct blob_server_options o = { .endpoint = endpoint_bind(s.blobs_address, NULL, &err),
-                                     .store = s.store,
-                                     .max_blob_bytes = 64 << 20 };
-
-    s.blobs = o.endpoint ? blob_server_open(&o, &err) : NULL;
-    if (!s.blobs)
-        fail_msg("%s", err.text);
-}
-
-/* A pack of two files, served like any blob. `listing_text` may be given by a test that wants a bad one. */
-static void make_pack(const char *listing_text)
-{
-    static const struct {
-        const char *path, *content;
-    } files[] = { { "shotline.json", "{}" }, { "vae/config.json", "{\"z_dim\":4}" } };
-    struct pack_file list[2];
-    struct pack_listing l = { .files = list, .count = 2 };
-    struct error err = { 0 };
-    struct str text = { 0 };
-
-    str_append(&text, "[");
-    for (size_t i = 0; i < 2; i++) {
-        char hex[DIGEST_HEX_ROOM];
-
-        snprintf(list[i].path, sizeof list[i].path, "%s", files[i].path);
-        list[i].bytes = (int64_t)strlen(files[i].content);
-        assert_true(store_dir_add_bytes(s.store, files[i].content, strlen(files[i].content), &list[i].digest, &err));
-        digest_hex(&list[i].digest, hex);
-        str_printf(&text, "%s{\"path\":\"%s\",\"bytes\":%d,\"digest\":\"%s\"}", i ? "," : "", list[i].path,
-                   (int)list[i].bytes, hex);
-    }
-    str_append(&text, "]");
-    s.pack = pack_listing_digest(&l);
-    if (listing_text) {
-        str_clear(&text);
-        str_append(&text, listing_text);
-    }
-    assert_true(store_dir_add_bytes(s.store, text.data, text.size, &s.listing, &err));
-    str_free(&text);
-}
-
-static void start_worker(void)
-{
-    s.worker = fork();
-    assert_true(s.worker >= 0);
-    if (s.worker == 0) {
-        FILE *to = freopen(s.errors, "a", stderr);
-
-        if (to)
-            execl("/proc/self/exe", "test_worker", "worker", s.farm, s.state, (char *)NULL);
-        _exit(99);
-    }
-}
-
-/* Waits for the worker's end: its exit code, or 128 + the signal. */
-static int end_of_worker(void)
-{
-    int64_t until_ms = clock_now_ms() + PATIENCE_MS;
-    int status;
-
-    while (waitpid(s.worker, &status, WNOHANG) == 0) {
-        if (clock_now_ms() > until_ms)
-            fail_msg("the worker does not end");
-        endpoint_wait(s.endpoint, 10);
-    }
-    s.worker = 0;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-static int raise_curtain(void **state)
-{
-    struct error err = { 0 };
-    char store[128];
-
-    (void)state;
-    s = (struct stage){ .worker = 0 };
-    snprintf(s.root, sizeof s.root, "/tmp/shotline-farm-XXXXXX");
-    if (!mkdtemp(s.root))
-        return -1;
-    snprintf(s.farm, sizeof s.farm, "ipc://%s/run", s.root);
-    snprintf(s.state, sizeof s.state, "%s/worker", s.root);
-    snprintf(s.errors, sizeof s.errors, "%s/errors", s.root);
-    snprintf(store, sizeof store, "%s/store", s.root);
-    if (!endpoint_address(s.farm, CONVERSATION_WORKERS, s.workers, sizeof s.workers, &err) ||
-        !endpoint_address(s.farm, CONVERSATION_BLOBS, s.blobs_address, sizeof s.blobs_address, &err))
-        return -1;
-    s.store = store_dir_open(store, 0, &err);
-    s.key = digest_of("key", 3);
-    make_pack(NULL);
-    open_endpoint();
-    open_blobs();
-    start_worker();
-    return 0;
-}
-
-static int drop_curtain(void **state)
-{
-    (void)state;
-    if (s.worker > 0) {
-        kill(s.worker, SIGKILL);
-        waitpid(s.worker, NULL, 0);
-    }
-    endpoint_close(&s.endpoint);
-    blob_server_close(&s.blobs);
-    store_dir_close(&s.store);
-    arena_free(&s.arena);
-    return file_remove_tree(s.root, NULL) ? 0 : -1;
-}
-
-/* The next message, or NULL after timeout_ms. Valid until the next test. */
-static const Shotline__ToCoordinator *hear(int64_t timeout_ms)
-{
-    struct error err = { 0 };
-    struct message m;
-    const Shotline__ToCoordinator *said;
-
-    if (!endpoint_wait(s.endpoint, timeout_ms) || !endpoint_receive(s.endpoint, &m))
-        return NULL;
-    s.peer = m.peer;
-    said = codec_unpack(&shotline__to_coordinator__descriptor, m.data, m.size, &s.arena, &err);
-    if (!said)
-        fail_msg("%s", err.text);
-    return said;
-}
-
-static void say(Shotline__ToWorker *m)
-{
-    struct str packed = { 0 };
-
-    codec_pack(&m->base, &packed);
-    endpoint_send(s.endpoint, &s.peer, packed.data, packed.size);
-    str_free(&packed);
-}
-
-static void say_welcome(void)
-{
-    Shotline__ToWorker m = SHOTLINE__TO_WORKER__INIT;
-    Shotline__Welcome welcome = SHOTLINE__WELCOME__INIT;
-    Shotline__Blob listing = SHOTLINE__BLOB__INIT;
-
-    listing.digest = codec_bytes(&s.listing);
-    welcome.worker = 1;
-    welcome.heartbeat_ms = HEARTBEAT_MS;
-    welcome.lease_ms = 10 * HEARTBEAT_MS;
-    welcome.pack = codec_bytes(&s.pack);
-    welcome.pack_listing = &listing;
-    m.welcome = &welcome;
-    say(&m);
-}
-
-enum wanted { ANY_HELLO, A_HEARTBEAT_OF_WORK, ANY_READY, ANY_DONE, ANY_FAILED, ANY_BYE };
-
-static bool is(const Shotline__ToCoordinator *m, enum wanted want)
-{
-    switch (want) {
-    case ANY_HELLO:
-        return m->hello;
-    case A_HEARTBEAT_OF_WORK:
-        return m->heartbeat && m->heartbeat->n_running > 0;
-    case ANY_READY:
-        return m->ready;
-    case ANY_DONE:
-        return m->done;
-    case ANY_FAILED:
-        return m->failed;
-    case ANY_BYE:
-        return m->bye;
-    }
-    return false;
-}
-
-/* Plays on, answering every hello, until something wanted is said. */
-static const Shotline__ToCoordinator *await(enum wanted want)
-{
-    int64_t until_ms = clock_now_ms() + PATIENCE_MS;
-
-    while (clock_now_ms() < until_ms) {
-        const Shotline__ToCoordinator *m = hear(100);
-
-        if (m && m->hello)
-            say_welcome();
-        if (m && is(m, want))
-            return m;
-    }
-    fail_msg("nothing of kind %d was said", want);
-    return NULL;
-}
-
-static void give_lease(uint64_t task, uint32_t attempt, const char *prompt)
-{
-    Shotline__ToWorker m = SHOTLINE__TO_WORKER__INIT;
-    Shotline__Lease lease = SHOTLINE__LEASE__INIT;
-    Shotline__TaskSpec spec = SHOTLINE__TASK_SPEC__INIT;
-    Shotline__TextTask text = SHOTLINE__TEXT_TASK__INIT;
-
-    text.prompt = (char *)prompt;
-    spec.kind = SHOTLINE__TASK_KIND__TASK_TEXT;
-    spec.key = codec_bytes(&s.key);
-    spec.pack = codec_bytes(&s.pack);
-    spec.numerics = SHOTLINE__NUMERICS__NUMERICS_EXACT;
-    spec.text = &text;
-    lease.task = task;
-    lease.attempt = attempt;
-    lease.lease_ms = 10 * HEARTBEAT_MS;
-    lease.spec = &spec;
-    m.lease = &lease;
-    say(&m);
-}
-
-static void acknowledge(uint64_t task, uint32_t attempt, Shotline__ReportVerdict verdict, const struct digest *missing)
-{
-    Shotline__ToWorker m = SHOTLINE__TO_WORKER__INIT;
-    Shotline__ReportAck ack = SHOTLINE__REPORT_ACK__INIT;
-    ProtobufCBinaryData bytes = missing ? codec_bytes(missing) : (ProtobufCBinaryData){ 0 };
-
-    ack.task = task;
-    ack.attempt = attempt;
-    ack.verdict = verdict;
-    ack.missing = &bytes;
-    ack.n_missing = missing != NULL;
-    m.ack = &ack;
-    say(&m);
-}
-
-static int outbox_files(void)
-{
-    char path[PATH_MAX];
-    struct dirent *item;
-    int n = 0;
-    DIR *dir;
-
-    snprintf(path, sizeof path, "%s/outbox", s.state);
-    dir = opendir(path);
-    assert_non_null(dir);
-    while ((item = readdir(dir)))
-        n += item->d_name[0] != '.';
-    closedir(dir);
-    return n;
-}
-
-static void wait_for_empty_outbox(void)
-{
-    int64_t until_ms = clock_now_ms() + PATIENCE_MS;
-
-    while (outbox_files() > 0) {
-        if (clock_now_ms() > until_ms)
-            fail_msg("the outbox keeps what was acknowledged");
-        hear(10);
-    }
-}
-
-/* The result is what the task says, and its bytes are at the farm. */
-static void expect_result(const Shotline__ToCoordinator *m, uint64_t task, uint32_t attempt, const char *bytes)
-{
-    struct digest d, expected = digest_of(bytes, strlen(bytes)), key;
-
-    assert_int_equal(m->done->task, task);
-    assert_int_equal(m->done->attempt, attempt);
-    assert_int_equal(m->done->n_outputs, 1);
-    assert_string_equal(m->done->outputs[0]->name, "embedding");
-    assert_true(codec_digest(&d, &m->done->outputs[0]->blob->digest));
-    assert_true(digest_equal(&d, &expected));
-    assert_int_equal(store_dir_bytes(s.store, &d), strlen(bytes));
-    assert_true(codec_digest(&key, &m->done->key));
-    assert_true(digest_equal(&key, &s.key));
-}
-
 /* ---- the plays ---- */
 
 static void a_task_is_done_and_its_bytes_arrive(void **state)
@@ -376,11 +75,11 @@ static void a_task_is_done_and_its_bytes_arrive(void **state)
     char prompt[80] = "copy ", path[PATH_MAX], hex[DIGEST_HEX_ROOM];
 
     (void)state;
-    assert_true(store_dir_add_bytes(s.store, "input bytes", 11, &input, &err));
+    assert_true(store_dir_add_bytes(stage.store, "input bytes", 11, &input, &err));
     digest_hex(&input, prompt + 5);
     await(ANY_READY); /* the pack came from the farm */
-    digest_hex(&s.pack, hex);
-    snprintf(path, sizeof path, "%s/packs/%s/vae/config.json", s.state, hex);
+    digest_hex(&stage.pack, hex);
+    snprintf(path, sizeof path, "%s/packs/%s/vae/config.json", stage.state, hex);
     assert_true(file_exists(path));
     give_lease(7, 2, prompt);
     expect_result(await(ANY_DONE), 7, 2, "input bytes");
@@ -408,7 +107,7 @@ static void a_killed_worker_reports_its_result_when_it_is_back(void **state)
     await(ANY_READY);
     give_lease(7, 1, "say x");
     await(ANY_DONE); /* no acknowledgement comes */
-    kill(s.worker, SIGKILL);
+    kill(stage.worker, SIGKILL);
     assert_int_equal(end_of_worker(), 128 + SIGKILL);
     assert_int_equal(outbox_files(), 1);
     start_worker();
@@ -427,8 +126,8 @@ static void running_work_outlives_the_coordinator(void **state)
     await(ANY_READY);
     give_lease(7, 1, "slow");
     await(A_HEARTBEAT_OF_WORK);
-    endpoint_close(&s.endpoint); /* killed */
-    blob_server_close(&s.blobs);
+    endpoint_close(&stage.endpoint); /* killed */
+    blob_server_close(&stage.blobs);
     open_blobs(); /* and back, knowing nobody */
     open_endpoint();
     do
@@ -448,8 +147,8 @@ static void a_result_waits_for_a_farm_that_is_away(void **state)
     (void)state;
     await(ANY_READY);
     give_lease(7, 1, "say x");
-    blob_server_close(&s.blobs);
-    endpoint_close(&s.endpoint);
+    blob_server_close(&stage.blobs);
+    endpoint_close(&stage.endpoint);
     while (outbox_files() == 0) /* computed and kept */
         usleep(10000);
     open_endpoint();
@@ -492,7 +191,7 @@ static void a_stopped_worker_hands_its_work_back(void **state)
     give_lease(7, 1, "wait");
     await(A_HEARTBEAT_OF_WORK);
     begin_ms = clock_now_ms();
-    kill(s.worker, SIGTERM);
+    kill(stage.worker, SIGTERM);
     said = await(ANY_FAILED);
     assert_int_equal(said->failed->task, 7);
     assert_int_equal(said->failed->failure, SHOTLINE__FAILURE_CLASS__FAILURE_CANCELLED);
@@ -508,9 +207,9 @@ static void a_worker_without_a_farm_can_be_stopped_too(void **state)
     await(ANY_READY);
     give_lease(7, 1, "wait");
     await(A_HEARTBEAT_OF_WORK);
-    endpoint_close(&s.endpoint);
-    blob_server_close(&s.blobs);
-    kill(s.worker, SIGTERM);
+    endpoint_close(&stage.endpoint);
+    blob_server_close(&stage.blobs);
+    kill(stage.worker, SIGTERM);
     open_endpoint(); /* end_of_worker waits on it */
     assert_int_equal(end_of_worker(), 0);
 }
@@ -523,7 +222,7 @@ static void missing_bytes_are_sent_again(void **state)
     await(ANY_READY);
     give_lease(7, 1, "say x");
     await(ANY_DONE);
-    assert_true(store_dir_remove(s.store, &d)); /* lost on our side */
+    assert_true(store_dir_remove(stage.store, &d)); /* lost on our side */
     acknowledge(7, 1, SHOTLINE__REPORT_VERDICT__REPORT_MISSING_BLOB, &d);
     expect_result(await(ANY_DONE), 7, 1, "say x");
 }
@@ -572,15 +271,6 @@ static void an_input_that_nobody_has_is_a_bad_input(void **state)
     assert_non_null(strstr(said->failed->reason, "does not have"));
 }
 
-static void read_errors(char *text, size_t room)
-{
-    struct error err = { 0 };
-    char *data = file_read(s.errors, room - 1, NULL, &err);
-
-    snprintf(text, room, "%s", data ? data : "");
-    free(data);
-}
-
 static void a_refused_worker_ends_with_the_reason(void **state)
 {
     Shotline__ToWorker m = SHOTLINE__TO_WORKER__INIT;
@@ -597,31 +287,6 @@ static void a_refused_worker_ends_with_the_reason(void **state)
     assert_non_null(strstr(text, "refused this worker: it computes other bytes"));
 }
 
-/* Waits until the worker complains of its pack; until then it asks for no work, unless it may. */
-static void expect_words(const char *about, bool may_be_ready)
-{
-    int64_t until_ms = clock_now_ms() + PATIENCE_MS;
-    char text[1 << 16] = "";
-
-    while (!strstr(text, about)) {
-        const Shotline__ToCoordinator *m = hear(50);
-
-        if (m && m->hello)
-            say_welcome();
-        assert_false(m && m->ready && !may_be_ready);
-        if (clock_now_ms() > until_ms)
-            fail_msg("no word of \"%s\" in: %s", about, text);
-        read_errors(text, sizeof text);
-    }
-}
-
-static void start_anew(void)
-{
-    kill(s.worker, SIGKILL);
-    waitpid(s.worker, NULL, 0);
-    start_worker();
-}
-
 /* A pack of an earlier start is read through before it is used: what a disk has spoilt, to the byte and with its time
  * kept, is fetched again, and only that. */
 static void a_spoilt_pack_is_mended_before_it_is_used(void **state)
@@ -635,8 +300,8 @@ static void a_spoilt_pack_is_mended_before_it_is_used(void **state)
 
     (void)state;
     await(ANY_READY);
-    digest_hex(&s.pack, hex);
-    snprintf(path, sizeof path, "%s/packs/%s/vae/config.json", s.state, hex);
+    digest_hex(&stage.pack, hex);
+    snprintf(path, sizeof path, "%s/packs/%s/vae/config.json", stage.state, hex);
     start_anew();
     expect_words("pack.checked", true); /* what the one before said may still arrive */
     await(ANY_READY);
@@ -646,7 +311,7 @@ static void a_spoilt_pack_is_mended_before_it_is_used(void **state)
     assert_int_equal(stat(path, &before), 0);
     assert_true(file_write(path, "{\"z_dim\":5}", strlen(good), &err));
     assert_int_equal(utimensat(AT_FDCWD, path, (struct timespec[]){ before.st_atim, before.st_mtim }, 0), 0);
-    assert_true(store_dir_remove(s.store, &other)); /* of the other file, which is sound: nobody asks for it */
+    assert_true(store_dir_remove(stage.store, &other)); /* of the other file, which is sound: nobody asks for it */
     start_anew();
     expect_words("pack.damaged", true);
     await(ANY_READY);
@@ -669,7 +334,7 @@ static void a_pack_that_leads_outside_is_refused(void **state)
     make_pack("[{\"path\":\"../../evil\",\"bytes\":2,"
               "\"digest\":\"0000000000000000000000000000000000000000000000000000000000000000\"}]");
     expect_words("not a plain relative one", false);
-    snprintf(path, sizeof path, "%s/evil", s.state);
+    snprintf(path, sizeof path, "%s/evil", stage.state);
     assert_false(file_exists(path));
 }
 
@@ -689,8 +354,8 @@ static void rubbish_from_the_coordinator_is_survived(void **state)
 
     (void)state;
     assert_true(hear(PATIENCE_MS)->hello);
-    endpoint_send(s.endpoint, &s.peer, "rubbish", 7);
-    endpoint_send(s.endpoint, &s.peer, "", 0);
+    endpoint_send(stage.endpoint, &stage.peer, "rubbish", 7);
+    endpoint_send(stage.endpoint, &stage.peer, "", 0);
     say(&m);                         /* empty */
     welcome.pack_listing = &listing; /* digests of no bytes */
     m.welcome = &welcome;
