@@ -16,6 +16,7 @@
 #include "common/wire/zap.h"
 #include "coordinator/api/guard.h"
 #include "coordinator/loop.h"
+#include "coordinator/scribe.h"
 #include "proto/client.pb-c.h"
 #include "proto/worker.pb-c.h"
 
@@ -281,7 +282,8 @@ static bool measure_farm(const char *base, const char *state)
         parts.workers = endpoint_bind(address, &own, &err);
     if (parts.workers && endpoint_address(base, CONVERSATION_CLIENTS, address, sizeof address, &err))
         parts.clients = endpoint_bind(address, &own, &err);
-    bool ok = parts.clients && farm_open(&farm, &parts, clock_now_ms(), clock_wall_ms(), &err);
+    parts.scribe = parts.clients ? scribe_open(blobs, &err) : NULL;
+    bool ok = parts.scribe && farm_open(&farm, &parts, clock_now_ms(), clock_wall_ms(), &err);
     farm.gates.limit[CHECK_FRAMES] = GATE_MOST_FRAMES; /* stand-ins have no frames */
     if (!ok || !loop_run(&farm, signals, &err)) {
         kill(child, SIGKILL);
@@ -301,6 +303,7 @@ static bool measure_farm(const char *base, const char *state)
            (double)work.records / (double)(work.commits ? work.commits : 1),
            (double)work.commit_us / 1e3 / (double)(work.commits ? work.commits : 1));
     farm_close(&farm);
+    scribe_close(&parts.scribe);
     endpoint_close(&parts.clients);
     endpoint_close(&parts.workers);
     zap_close(&zap);

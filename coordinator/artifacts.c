@@ -4,6 +4,7 @@
 #include "coordinator/core/lifecycle.h"
 #include "coordinator/core/manifest.h"
 #include "coordinator/core/verify.h"
+#include "coordinator/scribe.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -25,45 +26,71 @@ static void finish_verification(struct farm *f, struct video *v)
              v->campaign->id.v, v->id.v, same, different);
 }
 
-/* False when there is no room for its manifest now: the work is done, and waits. */
-static bool finish(struct farm *f, struct video *v)
+/* Has the scribe write its manifest. */
+static void order_manifest(struct farm *f, struct video *v)
 {
-    struct blob_ref manifest = { 0 };
-    struct error fault;
-
-    if (v->campaign->verification) {
-        finish_verification(f, v);
-        return true;
-    }
     struct str text = { 0 };
 
     manifest_write(
         &(struct manifest_input){
             .video = v, .keys = &f->ledger.keys, .pack = &f->pack, .listing = &f->listing, .gates = &f->gates },
         &text);
-    manifest.bytes = (int64_t)text.size;
-    bool stored = store_dir_add_bytes(f->blobs, text.data, text.size, &manifest.digest, &fault);
-    str_free(&text);
-    if (!stored) {
+    v->manifest_order = ++f->last_manifest_order;
+    f->manifests_ordered++;
+    scribe_ask(f->scribe,
+               &(struct scribe_order){ .campaign = v->campaign->id, .video = v->number, .order = v->manifest_order },
+               &text);
+}
+
+/* The video that waits for this very manifest. NULL: it was cancelled meanwhile, or an input of it was lost and is made
+ * again, and so will be its manifest. */
+static struct video *who_waits(struct farm *f, const struct scribe_order *o)
+{
+    struct campaign *c = ledger_campaign(&f->ledger, o->campaign);
+    struct video *v = c ? &c->videos[o->video - 1] : NULL;
+
+    return v && v->manifest_order == o->order && !v->listed && video_is_complete(v) ? v : NULL;
+}
+
+static void finish(struct farm *f, const struct scribe_answer *a, int64_t now_ms)
+{
+    struct video *v = who_waits(f, &a->order);
+
+    f->manifests_ordered--;
+    if (!v)
+        return;
+    if (!a->manifest.bytes) { /* the work is done, and waits for room */
         log_error("video.manifest_waits", "video=%" PRIu64 " retry_ms=%d reason=\"%s\"", v->id.v, NO_ROOM_PAUSE_MS,
-                  fault.text);
-        return false;
+                  a->why.text);
+        ledger_list_complete(&f->ledger, v);
+        f->manifests_at_ms = now_ms + NO_ROOM_PAUSE_MS;
+        return;
     }
-    video_finish(&f->ledger, v, &manifest, f->wall_ms);
+    video_finish(&f->ledger, v, &a->manifest, f->wall_ms);
     log_info("video.done", "campaign=%" PRIu64 " video=%" PRIu64, v->campaign->id.v, v->id.v);
-    return true;
+}
+
+bool artifacts_wait(const struct farm *f)
+{
+    return f->ledger.complete && f->manifests_ordered < SCRIBE_AT_ONCE;
 }
 
 void artifacts_tick(struct farm *f, int64_t now_ms)
 {
-    struct video *v;
+    struct scribe_answer a;
 
-    while (now_ms >= f->manifests_at_ms && (v = ledger_next_complete(&f->ledger))) {
-        if (!video_is_complete(v) || finish(f, v)) /* it may have been cancelled, or an input was lost again */
+    while (now_ms >= f->manifests_at_ms && artifacts_wait(f)) {
+        struct video *v = ledger_next_complete(&f->ledger);
+
+        if (!video_is_complete(v)) /* it was cancelled, or an input was lost again */
             continue;
-        ledger_list_complete(&f->ledger, v);
-        f->manifests_at_ms = now_ms + NO_ROOM_PAUSE_MS;
+        if (v->campaign->verification)
+            finish_verification(f, v);
+        else
+            order_manifest(f, v);
     }
+    while (scribe_take(f->scribe, &a))
+        finish(f, &a, now_ms);
 }
 
 bool artifacts_forget(struct farm *f, struct error *err)

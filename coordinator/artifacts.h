@@ -4,8 +4,9 @@
 
 #include "coordinator/farm.h"
 
-/* Writes the manifests of videos whose last task is done, which finishes them. */
+/* Has the manifests written of videos whose last task is done, and finishes those whose manifest is on the disk. */
 void artifacts_tick(struct farm *f, int64_t now_ms);
+bool artifacts_wait(const struct farm *f); /* for the next tick: a manifest can be ordered */
 
 /* Forgets the oldest ended campaigns beyond FARM_MAX_KEPT; their blobs and the task cache stay. Call when the ledger is
  * clean. False when the store failed. */

@@ -85,6 +85,7 @@ bool farm_open(struct farm *f, const struct farm_parts *parts, int64_t now_ms, i
         .clients = parts->clients,
         .kernel_proof = parts->kernel_proof,
         .planner = parts->planner,
+        .scribe = parts->scribe,
         .journal = parts->journal,
         .guard = parts->guard,
         .wall_ms = wall_ms,
@@ -190,5 +191,5 @@ int64_t farm_deadline_ms(const struct farm *f)
 {
     int64_t at = f->again ? 0 : f->look_over_at_ms;
 
-    return f->ledger.complete && f->manifests_at_ms < at ? f->manifests_at_ms : at;
+    return artifacts_wait(f) && f->manifests_at_ms < at ? f->manifests_at_ms : at;
 }

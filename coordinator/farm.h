@@ -33,6 +33,7 @@
 struct guard;
 struct journal;
 struct planner_thread;
+struct scribe;
 
 /* A message that leaves after the commit. */
 struct outgoing {
@@ -64,8 +65,9 @@ struct farm {
     struct store_dir *blobs;
     struct endpoint *workers, *clients;
     struct planner_thread *planner; /* NULL: only videos with a plan of their own */
-    struct journal *journal;        /* NULL: nobody keeps what happens */
-    struct guard *guard;            /* see guard.h for NULL */
+    struct scribe *scribe;
+    struct journal *journal; /* NULL: nobody keeps what happens */
+    struct guard *guard;     /* see guard.h for NULL */
 
     struct outgoing *out;
     size_t out_count, out_room;
@@ -74,8 +76,10 @@ struct farm {
     size_t keys_changed_count;
     struct plan_wait plan_waits[FARM_MAX_WAITING_PLANS];
     uint64_t last_plan_job, sequence;
-    uint32_t plans_ordered;  /* of videos, with the planner now */
-    int64_t wall_ms;         /* of this turn, for records */
+    uint32_t plans_ordered;     /* of videos, with the planner now */
+    int64_t wall_ms;            /* of this turn, for records */
+    uint32_t manifests_ordered; /* with the scribe now */
+    uint64_t last_manifest_order;
     int64_t manifests_at_ms; /* not before: there was no room for the last one */
     int64_t look_over_at_ms; /* until then nobody can be found silent and no lease over */
     bool again;              /* messages are left: the next turn should follow at once */
@@ -93,6 +97,7 @@ struct farm_parts {
     struct store_dir *blobs;
     struct endpoint *workers, *clients;
     struct digest kernel_proof;
+    struct scribe *scribe;
     struct planner_thread *planner;
     uint32_t checkpoint_ms;
     int64_t cache_bytes; /* quota of what can be made again; 0: no bound */

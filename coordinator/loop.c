@@ -3,6 +3,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "coordinator/planner_thread.h"
+#include "coordinator/scribe.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -12,7 +13,7 @@
 
 #define LONGEST_WAIT_MS 60000
 
-enum { WORKERS, CLIENTS, SIGNALS, PLANS, SOURCES };
+enum { WORKERS, CLIENTS, SIGNALS, MANIFESTS, PLANS, SOURCES };
 
 static bool stop_asked(int signals)
 {
@@ -30,6 +31,7 @@ bool loop_run(struct farm *f, int signals, struct error *err)
         [WORKERS] = { .socket = endpoint_socket(f->workers), .events = ZMQ_POLLIN },
         [CLIENTS] = { .socket = endpoint_socket(f->clients), .events = ZMQ_POLLIN },
         [SIGNALS] = { .fd = signals, .events = ZMQ_POLLIN },
+        [MANIFESTS] = { .socket = scribe_socket(f->scribe), .events = ZMQ_POLLIN },
         [PLANS] = { .socket = f->planner ? planner_thread_socket(f->planner) : NULL, .events = ZMQ_POLLIN },
     };
     int64_t wait_ms = 0;

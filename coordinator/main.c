@@ -13,6 +13,7 @@
 #include "coordinator/loop.h"
 #include "coordinator/plan/planner.h"
 #include "coordinator/planner_thread.h"
+#include "coordinator/scribe.h"
 #include "coordinator/store/state_lock.h"
 
 #include <errno.h>
@@ -54,6 +55,7 @@ struct process {
     struct zap *zap;
     struct endpoint *workers, *clients;
     struct blob_server *blob_server;
+    struct scribe *scribe;
     struct planner_thread *planner;
     struct farm farm;
     bool farm_open;
@@ -338,7 +340,8 @@ static bool open_all(struct process *p, const struct settings *s, struct error *
         return false;
     p->workers = bind_conversation(p, s->listen, CONVERSATION_WORKERS, err);
     p->clients = p->workers ? bind_conversation(p, s->listen, CONVERSATION_CLIENTS, err) : NULL;
-    if (!p->clients)
+    p->scribe = p->clients ? scribe_open(p->blobs, err) : NULL;
+    if (!p->scribe)
         return false;
     p->farm_open =
         farm_open(&p->farm,
@@ -347,6 +350,7 @@ static bool open_all(struct process *p, const struct settings *s, struct error *
                                         .blobs = p->blobs,
                                         .workers = p->workers,
                                         .clients = p->clients,
+                                        .scribe = p->scribe,
                                         .journal = p->journal,
                                         .guard = p->guard,
                                         .checkpoint_ms = (uint32_t)s->checkpoint_ms,
@@ -379,6 +383,7 @@ static void close_all(struct process *p)
     planner_thread_close(&p->planner);
     exec_close(&p->exec);
     blob_server_close(&p->blob_server);
+    scribe_close(&p->scribe);
     if (p->farm_open)
         farm_close(&p->farm);
     endpoint_close(&p->clients);

@@ -289,8 +289,9 @@ struct video {
 
     bool dirty, graph_dirty; /* the latter: its tasks were never saved */
     struct video *next_dirty;
-    bool listed; /* waits for its manifest */
+    bool listed; /* its manifest must be written */
     struct video *next_complete;
+    uint64_t manifest_order; /* the last one that is being written, or was */
 };
 
 /* A campaign that makes the tasks of a manifest again: verify.h. */

@@ -14,6 +14,7 @@
 #include "common/base/clock.h"
 #include "coordinator/api/guard.h"
 #include "coordinator/planner_thread.h"
+#include "coordinator/scribe.h"
 #define fail_msg(...) (fprintf(stderr, __VA_ARGS__), abort())
 #include "tests/unit/farm_plan.h"
 
@@ -29,7 +30,7 @@ struct planner_thread {
     size_t count;
 };
 
-static void plan_ready(struct world *w, uint32_t who, uint64_t token, void *data)
+static void something_ready(struct world *w, uint32_t who, uint64_t token, void *data)
 {
     (void)who, (void)token, (void)data;
     if (w->coordinator.up)
@@ -47,7 +48,7 @@ void planner_thread_ask(struct planner_thread *t, const struct plan_order *o)
         farm_roll_plan(g, o->given, o->given_count, o->duration_ms, digest_of(o->prompt, strlen(o->prompt)).bytes[0],
                        &text);
         t->ready_ms[t->count] = t->w->now_ms + dice_between(&t->w->luck, 1, 2000);
-        world_at(t->w, t->ready_ms[t->count], plan_ready, 0, 0, NULL);
+        world_at(t->w, t->ready_ms[t->count], something_ready, 0, 0, NULL);
         t->answers[t->count++] = (struct plan_answer){ .job = o->job, .key = o->key, .plan = text.data };
     }
     grammar_close(&g);
@@ -70,6 +71,56 @@ static void planner_forget(struct planner_thread *t)
 {
     while (t->count)
         free(t->answers[--t->count].plan);
+}
+
+/* ---- the scribe ---- */
+
+/* A manifest is written when its time comes: until then a death takes it away. */
+struct written {
+    struct scribe_order order;
+    struct str text;
+    int64_t ready_ms;
+};
+
+struct scribe {
+    struct world *w;
+    struct written list[SCRIBE_AT_ONCE];
+    size_t count;
+};
+
+void scribe_ask(struct scribe *s, const struct scribe_order *o, struct str *text)
+{
+    if (s->count == SCRIBE_AT_ONCE) {
+        world_break(s->w, "scribe: more than %d orders at once", SCRIBE_AT_ONCE);
+        return;
+    }
+    struct written *n = &s->list[s->count++];
+    *n = (struct written){ .order = *o, .text = *text, .ready_ms = s->w->now_ms + dice_between(&s->w->luck, 1, 300) };
+    *text = (struct str){ 0 };
+    world_at(s->w, n->ready_ms, something_ready, 0, 0, NULL);
+}
+
+bool scribe_take(struct scribe *s, struct scribe_answer *a)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        struct written *n = &s->list[i];
+
+        if (n->ready_ms > s->w->now_ms)
+            continue;
+        *a = (struct scribe_answer){ .order = n->order };
+        if (store_dir_add_bytes(s->w->blobs, n->text.data, n->text.size, &a->manifest.digest, &a->why))
+            a->manifest.bytes = (int64_t)n->text.size;
+        str_free(&n->text);
+        *n = s->list[--s->count];
+        return true;
+    }
+    return false;
+}
+
+static void scribe_forget(struct scribe *s)
+{
+    while (s->count)
+        str_free(&s->list[--s->count].text);
 }
 
 /* ---- its clocks ---- */
@@ -135,6 +186,7 @@ static void end(struct world *w)
     guard_close(&c->guard);
     network_coordinator_gone(w);
     planner_forget(c->planner);
+    scribe_forget(c->scribe);
     c->turn_at_ms = INT64_MAX;
     c->dead = false;
     if (power)
@@ -205,6 +257,7 @@ static void start(struct world *w, uint32_t who, uint64_t token, void *data)
                                                 .workers = network_endpoint(w, false),
                                                 .clients = network_endpoint(w, true),
                                                 .kernel_proof = { { 42 } },
+                                                .scribe = c->scribe,
                                                 .planner = c->planner,
                                                 .checkpoint_ms = 500,
                                                 .cache_bytes = w->set.seed % 2 ? 0 : SMALL_CACHE_BYTES,
@@ -268,6 +321,8 @@ void coordinator_open(struct world *w)
 
     c->planner = xcalloc(1, sizeof *c->planner);
     c->planner->w = w;
+    c->scribe = xcalloc(1, sizeof *c->scribe);
+    c->scribe->w = w;
     c->turn_at_ms = INT64_MAX;
     if (!write_pack(c, &err))
         world_break(w, "%s", err.text);
@@ -290,5 +345,7 @@ void coordinator_close(struct world *w)
     guard_close(&c->guard);
     planner_forget(c->planner);
     free(c->planner);
+    scribe_forget(c->scribe);
+    free(c->scribe);
     file_remove_tree(c->dir, &err);
 }

@@ -137,6 +137,7 @@ struct coordinator {
     struct store *store;
     struct endpoint *workers, *clients;
     struct planner_thread *planner;
+    struct scribe *scribe;
     struct guard *guard;
     uint64_t turns, restarts;
     size_t most_out;

@@ -8,6 +8,7 @@
 #include "common/wire/codec.h"
 #include "coordinator/farm.h"
 #include "coordinator/planner_thread.h"
+#include "coordinator/scribe.h"
 #include "coordinator/shelf.h"
 #include "proto/client.pb-c.h"
 #include "proto/worker.pb-c.h"
@@ -106,6 +107,31 @@ bool planner_thread_take(struct planner_thread *t, struct plan_answer *a)
     return true;
 }
 
+/* ---- the scribe: writes at once ---- */
+struct scribe {
+    struct store_dir *blobs;
+    struct scribe_answer answers[SCRIBE_AT_ONCE];
+    size_t first, count;
+};
+
+void scribe_ask(struct scribe *s, const struct scribe_order *o, struct str *text)
+{
+    struct scribe_answer *a = &s->answers[s->count++ % SCRIBE_AT_ONCE];
+
+    *a = (struct scribe_answer){ .order = *o };
+    if (store_dir_add_bytes(s->blobs, text->data, text->size, &a->manifest.digest, &a->why))
+        a->manifest.bytes = (int64_t)text->size;
+    str_free(text);
+}
+
+bool scribe_take(struct scribe *s, struct scribe_answer *a)
+{
+    if (s->first == s->count)
+        return false;
+    *a = s->answers[s->first++ % SCRIBE_AT_ONCE];
+    return true;
+}
+
 /* ---- the farm ---- */
 static const struct digest sim_proof = { { 42 } };
 
@@ -115,6 +141,7 @@ struct sim {
     struct store_dir *blobs;
     struct endpoint *workers, *clients;
     struct planner_thread planner;
+    struct scribe scribe;
     struct farm farm;
     int64_t now_ms;
     uint64_t sequence;
@@ -146,6 +173,7 @@ static inline void sim_open(struct sim *s)
     s->blobs = store_dir_open(path, STORE_DIR_COUNTS, &err);
     if (!s->blobs)
         fail_msg("%s", err.text);
+    s->scribe = (struct scribe){ .blobs = s->blobs };
     s->workers = endpoint_fake();
     s->clients = endpoint_fake();
     if (!farm_open(&s->farm,
@@ -155,6 +183,7 @@ static inline void sim_open(struct sim *s)
                                          .workers = s->workers,
                                          .clients = s->clients,
                                          .kernel_proof = sim_proof,
+                                         .scribe = &s->scribe,
                                          .planner = &s->planner },
                    s->now_ms, 1000000 + s->now_ms, &err))
         fail_msg("%s", err.text);

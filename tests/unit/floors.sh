@@ -44,7 +44,7 @@ floor coordinator/store common/base common/wire proto coordinator/core coordinat
 floor client common/base common/wire proto client
 
 home 'vulkan/' 'common/gpu/.*'
-home '(czmq|zmq)\.h' 'common/wire/.*|coordinator/(loop|main|planner_thread)\.c|worker/(loop|main|courier|runner)\.c'
+home '(czmq|zmq)\.h' 'common/wire/.*|coordinator/(loop|main|side_thread)\.c|worker/(loop|main|courier|runner)\.c'
 home 'sqlite3\.h' 'coordinator/store/store[a-z_]*\.[ch]'
 home 'lib(av|sw)[a-z]+/' 'worker/video/video_[a-z]+\.[ch]'
 home 'libconfig\.h' 'common/base/config\.c'
