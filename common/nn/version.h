@@ -3,6 +3,6 @@
 #ifndef SHOTLINE_NN_VERSION_H
 #define SHOTLINE_NN_VERSION_H
 
-#define KERNEL_SET_VERSION 2u
+#define KERNEL_SET_VERSION 3u
 
 #endif

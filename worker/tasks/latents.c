@@ -17,6 +17,11 @@ static bool check(const struct latent_range *ranges, size_t count, int frames, s
     return end == frames || error_set(err, ERROR_INPUT, "the ranges end at latent %d, expected %d", end, frames);
 }
 
+static float smooth_step(float s)
+{
+    return s * s * (3 - 2 * s);
+}
+
 bool latents_blend(const struct latent_range *ranges, size_t count, int channels, int height, int width, int frames,
                    float *to, struct error *err)
 {
@@ -35,7 +40,7 @@ bool latents_blend(const struct latent_range *ranges, size_t count, int channels
                     memcpy(at, from, (size_t)area * sizeof *at);
                     continue;
                 }
-                const float share = (float)t / (float)overlap;
+                const float share = smooth_step((float)(t + 1) / (float)(overlap + 1));
                 for (int64_t i = 0; i < area; i++)
                     at[i] = at[i] + (from[i] - at[i]) * share;
             }

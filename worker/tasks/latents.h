@@ -14,8 +14,9 @@ struct latent_range {
 };
 
 /* Joins ranges, in order and overlapping or touching, into to[channels, frames, height, width]. In an overlap of v
- * latents the share of the later range grows as j / v, j = 0..v-1: its first latent, which has seen the least context,
- * weighs nothing. Ranges that leave a hole or do not reach both ends are ERROR_INPUT. */
+ * latents the share of the later range is the smooth step 3 s^2 - 2 s^3 of s = (j + 1) / (v + 1), j = 0..v-1: where one
+ * range has seen little of what lies beyond its end, the other one knows better, and none is trusted alone. Ranges that
+ * leave a hole or do not reach both ends are ERROR_INPUT. */
 bool latents_blend(const struct latent_range *ranges, size_t count, int channels, int height, int width, int frames,
                    float *to, struct error *err);
 
