@@ -1,9 +1,12 @@
 /* exact_math - elementary functions from + - * and integer operations alone; the same text is C and GLSL.
  *
- * Every step is `precise`, so a conforming compiler neither fuses nor reorders it, and every device that rounds to nearest even gives the same
- * bits as plain C (compiled with -ffp-contract=off). Magnitudes: inputs and results below 2^-51 are snapped to 0 by x_snap at every store, since
- * drivers flush subnormal numbers as they like. Coefficients of exp and tanh: Cephes (expf, tanhf), S. Moshier.
+ * Every step is `precise`, so a conforming compiler neither fuses nor reorders it, and every device that rounds to
+ * nearest even gives the same bits as plain C (compiled with -ffp-contract=off). Magnitudes: inputs and results below
+ * 2^-51 are snapped to 0 by x_snap at every store, since drivers flush subnormal numbers as they like. Coefficients of
+ * exp and tanh: Cephes (expf, tanhf), S. Moshier.
  * Error in ulp against double: exp 0.97, rsqrt 1.19, sqrt 0.75, division 2.07, tanh 1.56. */
+/* A line is one step of Newton's, or one coefficient. */
+/* clang-format off */
 #ifndef SHOTLINE_NN_EXACT_MATH_H
 #define SHOTLINE_NN_EXACT_MATH_H
 
@@ -87,7 +90,8 @@ PF x_exp(float x)
     precise float t = c * 1.44269504088896341f;
     t = t + 12582912.0f;
     uint n = x_bits(t) - 0x4B400000u; /* the integer, two's complement */
-    t = x_of_int(n); /* not t - 12582912: a compiler that forgets `precise` would fold the two away (seen in SwiftShader) */
+    /* Not t - 12582912: a compiler that forgets `precise` would fold the two away (seen in SwiftShader). */
+    t = x_of_int(n);
     precise float r = t * 0.693145751953125f;
     r = c - r;
     precise float r2 = t * 1.42860682030941723212e-6f;

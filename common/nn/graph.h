@@ -1,10 +1,11 @@
 /* graph - an append-only list of operations on f32 values; model code reads like the paper.
  *
- * A builder call checks shapes, appends a node and returns the new value. The first failure is kept: later calls return VALUE_NONE and
- * graph_ok() says at the end what went wrong and in which scope. A graph holds no device and no data but its constants; exec.h runs it.
+ * A builder call checks shapes, appends a node and returns the new value. The first failure is kept: later calls return
+ * VALUE_NONE and graph_ok() says at the end what went wrong and in which scope. A graph holds no device and no data but
+ * its constants; exec.h runs it.
  *
- * Every operation has one defined result, bit for bit (`exact` numerics, DESIGN.md): it is written at the constructors in ops.h, computed in plain
- * C by exec_ref.c and by the shaders; tests compare them with ==. */
+ * Every operation has one defined result, bit for bit (`exact` numerics, DESIGN.md): it is written at the constructors
+ * in ops.h, computed in plain C by exec_ref.c and by the shaders; tests compare them with ==. */
 #ifndef SHOTLINE_NN_GRAPH_H
 #define SHOTLINE_NN_GRAPH_H
 
@@ -32,12 +33,12 @@ void graph_leave(struct graph *g);
 /* What the host writes before a run. */
 value graph_input(struct graph *g, const char *name, struct shape shape);
 
-/* A weight, borrowed: the mapping must outlive every program of this graph. NULL passes a failure on (a missing tensor was already reported through
- * graph_fail). Its shape is as stored. */
+/* A weight, borrowed: the mapping must outlive every program of this graph. NULL passes a failure on (a missing tensor
+ * was already reported through graph_fail). Its shape is as stored. */
 value graph_weight(struct graph *g, const struct weight *w);
 
-/* Values that last from run to run and are shared by the programs of one `struct states` (exec.h): KV caches, the VAE's causal caches.
- * The same slot must have the same shape in every graph. They start as zeros. */
+/* Values that last from run to run and are shared by the programs of one `struct states` (exec.h): KV caches, the VAE's
+ * causal caches. The same slot must have the same shape in every graph. They start as zeros. */
 value graph_state(struct graph *g, int slot, struct shape shape);
 
 /* Marks a value that the host reads after a run. */

@@ -57,8 +57,8 @@ struct pack_listing {
     struct digest digest; /* over the sorted (path, digest) list */
 };
 
-/* Lists and hashes every regular file below DIR (hidden files, README*, LICENSE* and gates.json, which only judges, are not part of a pack's identity
- * and are left out). */
+/* Lists and hashes every regular file below DIR (hidden files, README*, LICENSE* and gates.json, which only judges, are
+ * not part of a pack's identity and are left out). */
 bool pack_list(struct pack_listing *l, const char *dir, struct error *err);
 /* The digest of a listing whose files are already filled in. */
 struct digest pack_listing_digest(const struct pack_listing *l);

@@ -28,7 +28,7 @@ struct shape {
 #define SHAPE(...)                                                                                                     \
     ((struct shape){ .rank = (int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), .dim = { __VA_ARGS__ } })
 
-int64_t shape_count(const struct shape *s);       /* number of elements */
+int64_t shape_count(const struct shape *s); /* number of elements */
 bool shape_equal(const struct shape *a, const struct shape *b);
 void shape_text(const struct shape *s, char *to, size_t room); /* "[2, 3, 4]" */
 

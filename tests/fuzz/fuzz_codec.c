@@ -36,9 +36,7 @@ static void hook_nothing(void *context)
 
 static void hook_start(void *context, const Shotline__Lease *lease)
 {
-    struct result done = {
-        .task = lease->task, .attempt = lease->attempt, .count = 1, .outputs = { { .name = "x" } }
-    };
+    struct result done = { .task = lease->task, .attempt = lease->attempt, .count = 1, .outputs = { { .name = "x" } } };
     const struct digest state = { { 1 } };
 
     (void)context;

@@ -102,7 +102,7 @@ static void finished_videos_stay(void **state)
     for (uint32_t i = 0; i < G_STITCH; i++)
         for (uint32_t k = 0; k < v->tasks[i].output_count; k++)
             assert_false(holds(&l, &v->tasks[i].outputs[k].blob.digest));
-    ledger_clean(&l); /* only what was saved can go */
+    ledger_clean(&l);     /* only what was saved can go */
     ledger_remove(&l, c); /* its record is removed: nobody can ask for it any more */
     assert_false(holds(&l, &file));
     ledger_free(&l);

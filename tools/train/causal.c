@@ -11,18 +11,30 @@ typedef uint16_t bf16;
 typedef float vector __attribute__((vector_size(64), aligned(4)));
 enum { WIDTH = 32, HALF = WIDTH / 2, LONGEST = 1024, BLOCK = 16, AT_ONCE = 4 };
 
-static inline vector at(const float *p) { return *(const vector *)p; }
-static inline void put(float *p, vector v) { *(vector *)p = v; }
+static inline vector at(const float *p)
+{
+    return *(const vector *)p;
+}
+static inline void put(float *p, vector v)
+{
+    *(vector *)p = v;
+}
 
 static inline float load(bf16 x)
 {
-    union { uint32_t bits; float value; } v = { .bits = (uint32_t)x << 16 };
+    union {
+        uint32_t bits;
+        float value;
+    } v = { .bits = (uint32_t)x << 16 };
     return v.value;
 }
 
 static inline bf16 store(float x)
 {
-    union { float value; uint32_t bits; } v = { .value = x };
+    union {
+        float value;
+        uint32_t bits;
+    } v = { .value = x };
     return (bf16)((v.bits + 0x7fffu + ((v.bits >> 16) & 1u)) >> 16);
 }
 
@@ -45,8 +57,8 @@ static float turn(const bf16 *x, const float *weight, const float *cosine, const
     return inverse;
 }
 
-static void turn_back(const bf16 *x, const float *weight, const float *cosine, const float *sine, float scale, float inverse,
-                      const float *dy, bf16 *dx, float *dweight)
+static void turn_back(const bf16 *x, const float *weight, const float *cosine, const float *sine, float scale,
+                      float inverse, const float *dy, bf16 *dx, float *dweight)
 {
     float t[WIDTH], v[WIDTH], dot = 0;
 
@@ -104,14 +116,16 @@ static void soften(float *s, long n)
         s[j] *= sum;
 }
 
-/* What a head of one sequence works on. The rows of two arrays must not lie a multiple of 4096 bytes apart: hence APART. */
+/* What a head of one sequence works on. The rows of two arrays must not lie a multiple of 4096 bytes apart: hence
+ * APART. */
 enum { APART = 208, FLOATS = LONGEST * WIDTH + APART };
 static struct {
     float q[FLOATS], k[FLOATS], v[FLOATS], kt[FLOATS], vt[FLOATS], dq[FLOATS], dk[FLOATS], dv[FLOATS];
     float qi[LONGEST], ki[LONGEST], p[LONGEST + APART], dp[LONGEST];
 } h __attribute__((aligned(64)));
 
-static void open_key(const bf16 *x, long n, long cols, long heads, long group, long groups, const float *kw, const float *cosine, const float *sine)
+static void open_key(const bf16 *x, long n, long cols, long heads, long group, long groups, const float *kw,
+                     const float *cosine, const float *sine)
 {
     for (long r = 0; r < n; r++) {
         const bf16 *row = x + r * cols + (heads + group) * WIDTH;
@@ -122,10 +136,12 @@ static void open_key(const bf16 *x, long n, long cols, long heads, long group, l
     transpose(h.k, n, h.kt);
 }
 
-static void open_query(const bf16 *x, long n, long cols, long head, const float *qw, const float *cosine, const float *sine)
+static void open_query(const bf16 *x, long n, long cols, long head, const float *qw, const float *cosine,
+                       const float *sine)
 {
     for (long r = 0; r < n; r++)
-        h.qi[r] = turn(x + r * cols + head * WIDTH, qw, cosine + r * HALF, sine + r * HALF, 1 / sqrtf(WIDTH), h.q + r * WIDTH);
+        h.qi[r] = turn(x + r * cols + head * WIDTH, qw, cosine + r * HALF, sine + r * HALF, 1 / sqrtf(WIDTH),
+                       h.q + r * WIDTH);
 }
 
 /* x [batch, n, (heads + 2 groups) * WIDTH]: queries, keys, values; y [batch, n, heads * WIDTH] */
@@ -182,8 +198,8 @@ static void row_backward(const bf16 *dy, long r)
     put(h.dq + r * WIDTH + HALF, right);
 }
 
-void attend_backward(const bf16 *x, const float *qw, const float *kw, const float *cosine, const float *sine, const bf16 *dy, bf16 *dx,
-                     float *dqw, float *dkw, long batch, long n, long heads, long groups)
+void attend_backward(const bf16 *x, const float *qw, const float *kw, const float *cosine, const float *sine,
+                     const bf16 *dy, bf16 *dx, float *dqw, float *dkw, long batch, long n, long heads, long groups)
 {
     long cols = (heads + 2 * groups) * WIDTH, each = heads / groups;
 
@@ -200,8 +216,8 @@ void attend_backward(const bf16 *x, const float *qw, const float *kw, const floa
                 for (long r = 0; r < n; r++)
                     row_backward(dy + (r * heads + head) * WIDTH, r);
                 for (long r = 0; r < n; r++)
-                    turn_back(x + r * cols + head * WIDTH, qw, cosine + r * HALF, sine + r * HALF, 1 / sqrtf(WIDTH), h.qi[r],
-                              h.dq + r * WIDTH, dx + r * cols + head * WIDTH, dqw);
+                    turn_back(x + r * cols + head * WIDTH, qw, cosine + r * HALF, sine + r * HALF, 1 / sqrtf(WIDTH),
+                              h.qi[r], h.dq + r * WIDTH, dx + r * cols + head * WIDTH, dqw);
             }
             for (long r = 0; r < n; r++) {
                 long at = r * cols + (heads + group) * WIDTH;

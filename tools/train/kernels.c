@@ -10,17 +10,26 @@ typedef uint16_t bf16;
 
 static inline float load(bf16 x)
 {
-    union { uint32_t bits; float value; } v = { .bits = (uint32_t)x << 16 };
+    union {
+        uint32_t bits;
+        float value;
+    } v = { .bits = (uint32_t)x << 16 };
     return v.value;
 }
 
 static inline bf16 store(float x)
 {
-    union { float value; uint32_t bits; } v = { .value = x };
+    union {
+        float value;
+        uint32_t bits;
+    } v = { .value = x };
     return (bf16)((v.bits + 0x7fffu + ((v.bits >> 16) & 1u)) >> 16);
 }
 
-static inline float sigmoid(float x) { return 1.f / (1.f + expf(-fminf(fmaxf(x, -30.f), 30.f))); }
+static inline float sigmoid(float x)
+{
+    return 1.f / (1.f + expf(-fminf(fmaxf(x, -30.f), 30.f)));
+}
 
 /* GELU, tanh form: x * sigmoid(2 * sqrt(2/pi) * (x + .044715 x^3)) */
 enum { RMS_MOST = 4096 };
@@ -43,7 +52,8 @@ void gelu_backward(const bf16 *x, const bf16 *dy, bf16 *dx, long n)
 }
 
 /* Layer norm without weights, then * (1 + scale) + shift: x [batch, rows, cols], scale and shift [batch, cols] f32 */
-void norm_forward(const bf16 *x, const float *scale, const float *shift, bf16 *y, float *stats, long batch, long rows, long cols)
+void norm_forward(const bf16 *x, const float *scale, const float *shift, bf16 *y, float *stats, long batch, long rows,
+                  long cols)
 {
     for (long r = 0; r < batch * rows; r++) {
         const bf16 *in = x + r * cols;
@@ -64,8 +74,8 @@ void norm_forward(const bf16 *x, const float *scale, const float *shift, bf16 *y
     }
 }
 
-void norm_backward(const bf16 *x, const float *scale, const bf16 *dy, const float *stats, bf16 *dx, float *dscale, float *dshift,
-                   long batch, long rows, long cols)
+void norm_backward(const bf16 *x, const float *scale, const bf16 *dy, const float *stats, bf16 *dx, float *dscale,
+                   float *dshift, long batch, long rows, long cols)
 {
     memset(dscale, 0, sizeof(float) * batch * cols);
     memset(dshift, 0, sizeof(float) * batch * cols);
@@ -124,8 +134,9 @@ void query_forward(const bf16 *x, const float *weight, const float *cosine, cons
     }
 }
 
-void query_backward(const bf16 *x, const float *weight, const float *cosine, const float *sine, const bf16 *dy, const float *stats,
-                    bf16 *dx, float *dweight, long batch, long rows, long cols, long heads, float scale)
+void query_backward(const bf16 *x, const float *weight, const float *cosine, const float *sine, const bf16 *dy,
+                    const float *stats, bf16 *dx, float *dweight, long batch, long rows, long cols, long heads,
+                    float scale)
 {
     long width = cols / heads, half = width / 2;
     float t[4096];
@@ -168,7 +179,8 @@ void gate_forward(const bf16 *x, const bf16 *a, const float *gate, bf16 *y, long
             y[r * cols + i] = store(load(x[r * cols + i]) + load(a[r * cols + i]) * gate[r / rows * cols + i]);
 }
 
-void gate_backward(const bf16 *a, const float *gate, const bf16 *dy, bf16 *da, float *dgate, long batch, long rows, long cols)
+void gate_backward(const bf16 *a, const float *gate, const bf16 *dy, bf16 *da, float *dgate, long batch, long rows,
+                   long cols)
 {
     memset(dgate, 0, sizeof(float) * batch * cols);
     for (long r = 0; r < batch * rows; r++) {
@@ -233,7 +245,8 @@ void rms_silu_forward(const bf16 *x, const float *gamma, bf16 *y, float *stats, 
     }
 }
 
-void rms_silu_backward(const bf16 *x, const float *gamma, const bf16 *dy, const float *stats, bf16 *dx, float *dgamma, long rows, long cols)
+void rms_silu_backward(const bf16 *x, const float *gamma, const bf16 *dy, const float *stats, bf16 *dx, float *dgamma,
+                       long rows, long cols)
 {
     float t[RMS_MOST];
     memset(dgamma, 0, sizeof(float) * cols);
@@ -253,7 +266,8 @@ void rms_silu_backward(const bf16 *x, const float *gamma, const bf16 *dy, const 
     }
 }
 
-/* Each frame beside the two before it (zeros before the first): x [batch, frames, cells, c] -> y [batch, frames, cells, 3, c] */
+/* Each frame beside the two before it (zeros before the first): x [batch, frames, cells, c] -> y [batch, frames, cells,
+ * 3, c] */
 void past_forward(const bf16 *x, bf16 *y, long batch, long frames, long cells, long c)
 {
     for (long n = 0; n < batch * frames; n++) {
@@ -276,7 +290,8 @@ void past_backward(const bf16 *dy, bf16 *dx, long batch, long frames, long cells
         long later = frames - 1 - n % frames < 2 ? frames - 1 - n % frames : 2;
         const bf16 *g = dy + n * cells * 3 * c;
         for (long i = 0; i < cells; i++) {
-            const bf16 *now = g + (i * 3 + 2) * c, *next = now + (cells * 3 - 1) * c, *last = next + (cells * 3 - 1) * c;
+            const bf16 *now = g + (i * 3 + 2) * c, *next = now + (cells * 3 - 1) * c,
+                       *last = next + (cells * 3 - 1) * c;
             bf16 *out = dx + (n * cells + i) * c;
             if (later == 2)
                 for (long j = 0; j < c; j++)
