@@ -123,6 +123,25 @@ static bool is_sharp(const struct scene *c, int f)
     return !c->frames[f].soft && !c->frames[f - 1].soft;
 }
 
+/* Whether a step in the light of all channels is taken back within half a second, or takes one back: that is a flash,
+ * whatever it does to the colours. */
+static bool is_flash(const struct scene *c, int f)
+{
+    const struct gate_scores *s = c->s;
+    const double step = (s->tint[f][0] + s->tint[f][1] + s->tint[f][2]) / 3;
+    if (fabs(step) <= c->l->limit[CHECK_FLASH_TINT])
+        return false;
+    for (int way = -1; way <= 1; way += 2) {
+        double left = step;
+        for (int k = f + way; k > 0 && k < s->frames && abs(k - f) <= s->fps / 2; k += way) {
+            left += (s->tint[k][0] + s->tint[k][1] + s->tint[k][2]) / 3;
+            if (fabs(left) < fabs(step) / 4)
+                return true;
+        }
+    }
+    return false;
+}
+
 /* What a frame changes beyond what the frames on both sides of it do: motion goes on, a cut is over at once. And as
  * much as stays changed: a flash goes back. */
 static double colours_cut(const struct scene *c, int f)
@@ -144,7 +163,8 @@ static void measure_cuts(struct scene *c)
     for (int f = 1; f < c->s->frames; f++) {
         if (!may_cut(c, f))
             continue;
-        const double residual = is_sharp(c, f) ? c->s->residual[f] : 0, colours = colours_cut(c, f);
+        const double residual = is_sharp(c, f) ? c->s->residual[f] : 0,
+                     colours = is_flash(c, f) ? 0 : colours_cut(c, f);
         keep_most(&c->m[CHECK_CUT_RESIDUAL], residual);
         keep_most(&c->m[CHECK_CUT_COLOURS], colours);
         c->frames[f].joined =

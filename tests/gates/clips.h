@@ -150,6 +150,30 @@ static inline const int *clip_other_order(const struct clip *c, int f, const boo
     return best;
 }
 
+struct clip_box {
+    int left, top, right, bottom; /* the latter two are outside */
+};
+
+/* Around all that is marked, and a quarter more on every side: what is found of a figure may lack an arm. */
+static inline struct clip_box clip_box_around(const struct clip *c, const uint8_t *marked)
+{
+    struct clip_box b = { c->width, c->height, 0, 0 };
+    for (int y = 0; y < c->height; y++)
+        for (int x = 0; x < c->width; x++)
+            if (marked[y * c->width + x]) {
+                b.left = x < b.left ? x : b.left;
+                b.top = y < b.top ? y : b.top;
+                b.right = x >= b.right ? x + 1 : b.right;
+                b.bottom = y >= b.bottom ? y + 1 : b.bottom;
+            }
+    const int wide = (b.right - b.left) / 4, high = (b.bottom - b.top) / 4;
+    b.left = b.left > wide ? b.left - wide : 0;
+    b.top = b.top > high ? b.top - high : 0;
+    b.right = b.right + wide < c->width ? b.right + wide : c->width;
+    b.bottom = b.bottom + high < c->height ? b.bottom + high : c->height;
+    return b;
+}
+
 /* The figure in other colours, all of its shades: those that lie around its own. What has its colours elsewhere keeps
  * them. */
 static inline void clip_recolour(struct clip *c)
@@ -171,11 +195,13 @@ static inline void clip_recolour(struct clip *c)
         uint8_t *p = clip_frame(c, f);
         memset(figure, 0, (size_t)c->width * c->height);
         figure_find(&seen, &(struct figure_picture){ c->width, c->height, p }, has, figure);
-        for (size_t i = 0; i < clip_frame_bytes(c); i += 3)
-            if (figure[i / 3] && near[palette_bin(p + i)]) {
-                const uint8_t was[3] = { p[i], p[i + 1], p[i + 2] };
-                for (int k = 0; k < 3; k++)
-                    p[i + (size_t)k] = was[order[k]];
+        const struct clip_box box = clip_box_around(c, figure);
+        for (int y = box.top; y < box.bottom; y++)
+            for (int x = box.left; x < box.right; x++) {
+                uint8_t *at = p + 3 * (y * c->width + x);
+                const uint8_t was[3] = { at[0], at[1], at[2] };
+                for (int k = 0; near[palette_bin(was)] && k < 3; k++)
+                    at[k] = was[order[k]];
             }
     }
     free(figure);

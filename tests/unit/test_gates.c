@@ -111,6 +111,35 @@ static void each_defect_is_caught_by_its_gate_alone(void **state)
     free(other.rgb);
 }
 
+/* In a dark shot that changes much anyway, light turns all colours over; but it goes as it came. */
+static void a_flash_is_no_cut_whatever_it_does_to_the_colours(void **state)
+{
+    (void)state;
+    const struct gate_limits l = limits();
+    struct clip c = scene(1);
+    struct gate_verdict v;
+    struct gate_scores s;
+    struct error err;
+    assert_true(clip_spoil(&c, DEFECT_FLASH, NULL));
+    assert_true(clip_scores(&c, &s, &err));
+    for (int f = FRAMES / 2; f < FRAMES; f++) {
+        s.lasting[f] = 0.9;
+        s.colours[f] = f == FRAMES / 2 || f == FRAMES / 2 + 2 ? 0.9 : 0;
+    }
+    const struct gate_plan plan = { .frames = FRAMES, .camera = c.camera };
+    gates_judge(&v, &s, &plan, &l);
+    assert_int_equal(v.count, 1);
+    assert_int_equal(check_gate(v.faults[0].check), GATE_FLASH);
+
+    for (int k = 0; k < 3; k++)
+        s.tint[FRAMES / 2 + 2][k] = 0; /* the light stays */
+    gates_judge(&v, &s, &plan, &l);
+    assert_int_equal(v.count, 1);
+    assert_int_equal(check_gate(v.faults[0].check), GATE_CUT);
+    gate_scores_free(&s);
+    free(c.rgb);
+}
+
 /* The text is the same bytes everywhere: it is part of what a task's key promises. */
 static void scores_are_pinned(void **state)
 {
@@ -245,6 +274,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_defect_is_caught_by_its_gate_alone),
+        cmocka_unit_test(a_flash_is_no_cut_whatever_it_does_to_the_colours),
         cmocka_unit_test(scores_are_pinned),
         cmocka_unit_test(strange_scores_are_refused),
         cmocka_unit_test(verdicts_are_kept_and_compared),
