@@ -1,4 +1,4 @@
-/* links: shotline_coordinator_farm shotline_planner shotline_nn shotline_wire */
+/* links: shotline_coordinator_loop shotline_nn shotline_wire */
 /* farm - durable task round trips per second: lease out, result in, commit, acknowledged.
  *
  * The real loop (coordinator/loop, store on the real disk, CURVE over tcp) against a crowd of light workers in a second
