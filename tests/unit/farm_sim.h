@@ -107,9 +107,10 @@ bool planner_thread_take(struct planner_thread *t, struct plan_answer *a)
     return true;
 }
 
-/* ---- the scribe: writes at once ---- */
+/* ---- the scribe: writes at once, and tells when it likes to ---- */
 struct scribe {
     struct store_dir *blobs;
+    bool busy;
     struct scribe_answer answers[SCRIBE_AT_ONCE];
     size_t first, count;
 };
@@ -126,7 +127,7 @@ void scribe_ask(struct scribe *s, const struct scribe_order *o, struct str *text
 
 bool scribe_take(struct scribe *s, struct scribe_answer *a)
 {
-    if (s->first == s->count)
+    if (s->busy || s->first == s->count)
         return false;
     *a = s->answers[s->first++ % SCRIBE_AT_ONCE];
     return true;

@@ -230,6 +230,40 @@ static void a_blob_that_is_gone_is_made_again(void **state)
         store_dir_has(s->blobs, &ledger_task(&s->farm.ledger, (struct task_id){ text })->outputs[0].blob.digest));
 }
 
+/* A video ends when its manifest is on the disk: until then it runs, over a crash, and can be cancelled. */
+static void a_video_waits_for_its_manifest(void **state)
+{
+    struct sim *s = *state;
+    Shotline__ToFarm m = SHOTLINE__TO_FARM__INIT;
+    Shotline__CancelRequest q = SHOTLINE__CANCEL_REQUEST__INIT;
+    uint64_t id = sim_submit(s, 1, PROMPT, NULL, 3000, NULL);
+
+    s->scribe.busy = true;
+    assert_true(sim_work(s, 2, 1) > 5);
+    const Shotline__CampaignStatus *c = sim_status(s, id);
+    assert_int_equal(c->tasks_done, c->tasks);
+    assert_int_equal(c->state, SHOTLINE__WORK_STATE__WORK_RUNNING);
+    assert_int_equal(s->scribe.count, 1);
+    sim_turn(s);
+    assert_int_equal(s->scribe.count, 1); /* not ordered again */
+
+    sim_crash(s);
+    sim_open(s); /* with a scribe that knows nothing */
+    sim_turn(s);
+    assert_int_equal(sim_status(s, id)->state, SHOTLINE__WORK_STATE__WORK_DONE);
+    free(sim_manifest(s, id));
+
+    s->scribe.busy = true;
+    q.campaign = sim_submit(s, 2, PROMPT, NULL, 6000, NULL);
+    m.cancel = &q;
+    assert_true(sim_work(s, 2, 1) > 5);
+    assert_non_null(sim_ask(s, &m)->cancelled);
+    s->scribe.busy = false;
+    sim_turn(s);
+    assert_int_equal(sim_status(s, q.campaign)->state, SHOTLINE__WORK_STATE__WORK_CANCELLED);
+    assert_int_equal(s->farm.manifests_ordered, 0);
+}
+
 static void set_quota(struct sim *s, int64_t bytes)
 {
     s->farm.eviction.quota_bytes = bytes;
@@ -301,6 +335,7 @@ int main(void)
         T(a_killed_coordinator_loses_nothing),
         T(what_has_ended_is_read_from_the_store),
         T(a_blob_that_is_gone_is_made_again),
+        T(a_video_waits_for_its_manifest),
         T(a_small_cache_changes_no_byte),
     };
     setenv("SHOTLINE_LOG", "error", 1);
