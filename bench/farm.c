@@ -16,6 +16,7 @@
 #include "common/wire/zap.h"
 #include "coordinator/api/guard.h"
 #include "coordinator/loop.h"
+#include "coordinator/recover.h"
 #include "coordinator/scribe.h"
 #include "proto/client.pb-c.h"
 #include "proto/worker.pb-c.h"
@@ -283,7 +284,7 @@ static bool measure_farm(const char *base, const char *state)
     if (parts.workers && endpoint_address(base, CONVERSATION_CLIENTS, address, sizeof address, &err))
         parts.clients = endpoint_bind(address, &own, &err);
     parts.scribe = parts.clients ? scribe_open(blobs, &err) : NULL;
-    bool ok = parts.scribe && farm_open(&farm, &parts, clock_now_ms(), clock_wall_ms(), &err);
+    bool ok = parts.scribe && farm_open(&farm, &parts, &err) && recover(&farm, clock_now_ms(), clock_wall_ms(), &err);
     farm.gates.limit[CHECK_FRAMES] = GATE_MOST_FRAMES; /* stand-ins have no frames */
     if (!ok || !loop_run(&farm, signals, &err)) {
         kill(child, SIGKILL);

@@ -5,23 +5,10 @@
 #include "common/base/log.h"
 #include "common/nn/version.h"
 #include "common/wire/codec.h"
-#include "coordinator/api/admission.h"
-#include "coordinator/artifacts.h"
-#include "coordinator/api/client_api.h"
-#include "coordinator/store/journal.h"
-#include "coordinator/judging.h"
-#include "coordinator/leases.h"
-#include "coordinator/planning.h"
-#include "coordinator/recover.h"
-#include "coordinator/shelf.h"
-#include "coordinator/api/worker_api.h"
 
-#include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define MESSAGES_PER_TURN 1024 /* of each conversation: they share a commit, and nobody waits long */
 
 /* Keys whose results are all still here. */
 static uint32_t find_result(void *context, const struct digest *key, struct task_output *outputs)
@@ -75,29 +62,32 @@ static bool read_pack(struct farm *f, struct error *err)
     return f->grammar && store_listing(f, err);
 }
 
-bool farm_open(struct farm *f, const struct farm_parts *parts, int64_t now_ms, int64_t wall_ms, struct error *err)
+bool farm_open(struct farm *f, const struct farm_parts *parts, struct error *err)
 {
-    *f = (struct farm){
-        .pack_dir = parts->pack_dir,
-        .store = parts->store,
-        .blobs = parts->blobs,
-        .workers = parts->workers,
-        .clients = parts->clients,
-        .kernel_proof = parts->kernel_proof,
-        .planner = parts->planner,
-        .scribe = parts->scribe,
-        .journal = parts->journal,
-        .guard = parts->guard,
-        .wall_ms = wall_ms,
-        .checkpoint_ms = parts->checkpoint_ms,
-        .tasks_kept = FARM_TASKS_KEPT,
-        .status_bytes = FARM_STATUS_BYTES,
-        .eviction = { .quota_bytes = parts->cache_bytes, .grace_ms = EVICTION_GRACE_MS, .look_ms = EVICTION_LOOK_MS },
-        .fleet = { .heartbeat_ms = FARM_HEARTBEAT_MS, .lease_ms = FARM_LEASE_MS }
-    };
+    *f = (struct farm){ .pack_dir = parts->pack_dir,
+                        .store = parts->store,
+                        .blobs = parts->blobs,
+                        .workers = parts->workers,
+                        .clients = parts->clients,
+                        .kernel_proof = parts->kernel_proof,
+                        .planner = parts->planner,
+                        .scribe = parts->scribe,
+                        .journal = parts->journal,
+                        .guard = parts->guard,
+                        .checkpoint_ms = parts->checkpoint_ms,
+                        .tasks_kept = FARM_TASKS_KEPT,
+                        .status_bytes = FARM_STATUS_BYTES,
+                        .eviction = { .store = parts->store,
+                                      .blobs = parts->blobs,
+                                      .ledger = &f->ledger,
+                                      .listing = &f->listing_blob.digest,
+                                      .quota_bytes = parts->cache_bytes,
+                                      .grace_ms = EVICTION_GRACE_MS,
+                                      .look_ms = EVICTION_LOOK_MS },
+                        .fleet = { .heartbeat_ms = FARM_HEARTBEAT_MS, .lease_ms = FARM_LEASE_MS } };
     f->ledger.find_result = find_result;
     f->ledger.context = f;
-    if (read_pack(f, err) && recover(f, now_ms, err))
+    if (read_pack(f, err))
         return true;
     farm_close(f);
     return false;
@@ -140,56 +130,11 @@ bool farm_send_with(struct farm *f, uint64_t number, const ProtobufCMessage *m)
     return true;
 }
 
-/* A message that cannot be delivered is dropped: the peer is gone or asks again. */
-static void send_all(struct farm *f)
+void farm_send_all(struct farm *f)
 {
     for (size_t i = 0; i < f->out_count; i++)
         if (!endpoint_send(f->out[i].to, &f->out[i].peer, f->out[i].bytes.data, f->out[i].bytes.size))
             log_debug("message.dropped", "bytes=%zu", f->out[i].bytes.size);
     f->out_before += f->out_count;
     f->out_count = 0;
-}
-
-/* Blobs that nothing in the store names any more. */
-static void remove_garbage(struct farm *f)
-{
-    for (size_t i = 0; i < f->ledger.garbage_count; i++)
-        if (!ledger_keeps_blob(&f->ledger, &f->ledger.garbage[i]) &&
-            !digest_equal(&f->listing_blob.digest, &f->ledger.garbage[i]))
-            store_dir_remove(f->blobs, &f->ledger.garbage[i]);
-    f->ledger.garbage_count = 0;
-}
-
-bool farm_turn(struct farm *f, int64_t now_ms, int64_t wall_ms, struct error *err)
-{
-    bool ok;
-
-    f->wall_ms = wall_ms;
-    f->again = worker_api_drain(f, MESSAGES_PER_TURN, now_ms, &ok, err);
-    if (!ok)
-        return false;
-    f->again |= client_api_drain(f, MESSAGES_PER_TURN, now_ms);
-    if (!planning_drain(f, err))
-        return false;
-    planning_tick(f);
-    judging_drain(f);
-    leases_tick(f, now_ms);
-    leases_dispatch(f, now_ms);
-    artifacts_tick(f, now_ms);
-    if (!eviction_tick(f, now_ms, err) || !admission_save(f, err) || !store_save(f->store, &f->ledger, &f->fleet, err))
-        return false;
-    send_all(f);
-    remove_garbage(f);
-    eviction_carry_out(f);
-    shelf_tidy(f);
-    if (f->journal)
-        journal_flush(f->journal);
-    return artifacts_forget(f, err);
-}
-
-int64_t farm_deadline_ms(const struct farm *f)
-{
-    int64_t at = f->again ? 0 : f->look_over_at_ms;
-
-    return artifacts_wait(f) && f->manifests_at_ms < at ? f->manifests_at_ms : at;
 }

@@ -1,8 +1,5 @@
 /* farm - everything the coordinator's one thread owns: what it serves, the ledger, the fleet, the store, the sockets
- * and the messages of this turn.
- *
- * A turn takes what has arrived, decides, saves all of it in one transaction, and only then lets anybody know. The
- * loop, and a test with fake endpoints and its own clock, both call farm_turn. */
+ * and the messages of this turn. What it does with all that is elsewhere, and turn.h has the order. */
 #ifndef SHOTLINE_COORDINATOR_FARM_H
 #define SHOTLINE_COORDINATOR_FARM_H
 
@@ -89,8 +86,7 @@ struct farm {
     struct eviction eviction;
 };
 
-/* What the caller has opened already; all of it is borrowed, except that the farm loads the ledger and the fleet from
- * the store. */
+/* What the caller has opened already; all of it is borrowed. */
 struct farm_parts {
     const char *pack_dir;
     struct store *store;
@@ -104,21 +100,18 @@ struct farm_parts {
     struct journal *journal;
     struct guard *guard;
 };
-/* Reads the pack's description, and the ledger from the store. */
-bool farm_open(struct farm *f, const struct farm_parts *parts, int64_t now_ms, int64_t wall_ms, struct error *err);
+/* Reads the pack's description. What the store knows is not here yet: recover.h brings it before the first turn. */
+bool farm_open(struct farm *f, const struct farm_parts *parts, struct error *err);
 void farm_close(struct farm *f);
 
 /* The longest shot that the pack's painter can draw: it bounds the planner. */
 int64_t farm_longest_ms(const struct farm *f);
 
-/* One turn. False when the store failed: nothing was answered, and the process must end. */
-bool farm_turn(struct farm *f, int64_t now_ms, int64_t wall_ms, struct error *err);
-/* When the next turn is due even if nothing arrives. */
-int64_t farm_deadline_ms(const struct farm *f);
-
 /* Queues a message for after the commit. Returns its number, from 1. */
 uint64_t farm_send(struct farm *f, struct endpoint *to, const struct peer *peer, const ProtobufCMessage *m);
 /* Has the queued message say this as well (see codec_add); false when there is none of this number any more. */
 bool farm_send_with(struct farm *f, uint64_t number, const ProtobufCMessage *m);
+/* After the commit. What cannot be delivered is dropped: the peer is gone or asks again. */
+void farm_send_all(struct farm *f);
 
 #endif

@@ -4,6 +4,7 @@
 #include "common/base/log.h"
 #include "coordinator/planner_thread.h"
 #include "coordinator/scribe.h"
+#include "coordinator/turn.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -42,9 +43,9 @@ bool loop_run(struct farm *f, int signals, struct error *err)
         if ((items[SIGNALS].revents & ZMQ_POLLIN) && stop_asked(signals))
             return true;
         /* A turn looks at all sockets whatever woke us: one that has nothing costs a call. */
-        if (!farm_turn(f, clock_now_ms(), clock_wall_ms(), err))
+        if (!turn_take(f, clock_now_ms(), clock_wall_ms(), err))
             return false;
-        int64_t until_ms = farm_deadline_ms(f) - clock_now_ms();
+        int64_t until_ms = turn_due_ms(f) - clock_now_ms();
         wait_ms = until_ms < 0 ? 0 : until_ms > LONGEST_WAIT_MS ? LONGEST_WAIT_MS : until_ms;
     }
 }

@@ -13,6 +13,7 @@
 #include "coordinator/loop.h"
 #include "coordinator/plan/planner.h"
 #include "coordinator/planner_thread.h"
+#include "coordinator/recover.h"
 #include "coordinator/scribe.h"
 #include "coordinator/store/state_lock.h"
 
@@ -357,8 +358,8 @@ static bool open_all(struct process *p, const struct settings *s, struct error *
                                         .cache_bytes = s->cache_bytes >= 0 ? s->cache_bytes
                                                                            : eviction_default_quota(s->state, p->blobs),
                                         .kernel_proof = kernel_proof_reference() },
-                  clock_now_ms(), clock_wall_ms(), err);
-    if (!p->farm_open || !open_planner(p, s, err))
+                  err);
+    if (!p->farm_open || !recover(&p->farm, clock_now_ms(), clock_wall_ms(), err) || !open_planner(p, s, err))
         return false;
     p->blob_guard = (struct blob_guard){ .hears = hears_blob,
                                          .allows = allows_blob,

@@ -2,7 +2,6 @@
 
 #include "common/base/log.h"
 #include "common/nn/version.h"
-#include "coordinator/api/client_api.h"
 #include "coordinator/core/compile.h"
 #include "coordinator/api/intake.h"
 #include "coordinator/core/lifecycle.h"
@@ -141,7 +140,7 @@ static void take_for_video(struct farm *f, struct video *v, struct plan_answer *
     }
 }
 
-bool planning_drain(struct farm *f, struct error *err)
+bool planning_drain(struct farm *f, planning_answered *for_client, struct error *err)
 {
     struct plan_answer a;
     bool ok = true;
@@ -152,7 +151,7 @@ bool planning_drain(struct farm *f, struct error *err)
         f->plans_ordered -= !(a.job & CLIENT_JOB);
         ok = !a.plan || store_put_plan(f->store, &a.key, a.plan, err);
         if (ok && a.job & CLIENT_JOB)
-            client_api_planned(f, a.job, a.plan, &a.why);
+            for_client(f, &a);
         else if (ok && v && v->state == WORK_PLANNING) /* else it was cancelled meanwhile */
             take_for_video(f, v, &a);
         free(a.plan);

@@ -5,11 +5,15 @@
 
 #include "coordinator/farm.h"
 
+struct plan_answer;
+
 /* Starts videos whose plan is there, and asks the planner for the others, a few at a time. */
 void planning_tick(struct farm *f);
 
-/* Takes what the planner has made. False when the store failed. */
-bool planning_drain(struct farm *f, struct error *err);
+/* Takes what the planner has made: the plans of videos start them, those that only a client waits for go to
+ * `for_client`. False when the store failed. */
+typedef void planning_answered(struct farm *f, const struct plan_answer *a);
+bool planning_drain(struct farm *f, planning_answered *for_client, struct error *err);
 
 /* A plan made before for the same question; NULL: none. Free it. */
 char *planning_find(struct farm *f, const struct video *v);

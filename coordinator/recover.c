@@ -214,10 +214,11 @@ bool recover_graphs(struct farm *f, struct campaign *c, struct error *err)
     return true;
 }
 
-bool recover(struct farm *f, int64_t now_ms, struct error *err)
+bool recover(struct farm *f, int64_t now_ms, int64_t wall_ms, struct error *err)
 {
     struct recovery r = { .f = f, .now_ms = now_ms };
 
+    f->wall_ms = wall_ms;
     f->fleet.opened_ms = now_ms;
     return store_load_counters(f->store, &f->ledger, &f->fleet, err) &&
            store_each_worker(f->store, on_worker, &r, err) && store_each_campaign(f->store, on_campaign, &r, err);

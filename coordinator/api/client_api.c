@@ -8,6 +8,7 @@
 #include "coordinator/api/intake.h"
 #include "coordinator/leases.h"
 #include "coordinator/core/lifecycle.h"
+#include "coordinator/planner_thread.h"
 #include "coordinator/planning.h"
 #include "coordinator/core/schedule.h"
 #include "coordinator/shelf.h"
@@ -149,21 +150,21 @@ static void on_plan(const struct request *r, const Shotline__PlanRequest *p)
     campaign_free(&c);
 }
 
-void client_api_planned(struct farm *f, uint64_t job, const char *plan, const struct error *why)
+void client_api_planned(struct farm *f, const struct plan_answer *a)
 {
     for (size_t i = 0; i < FARM_MAX_WAITING_PLANS; i++) {
         struct plan_wait *w = &f->plan_waits[i];
         const struct request r = { .f = f, .peer = &w->peer, .sequence = w->sequence };
 
-        if (w->job != job)
+        if (w->job != a->job)
             continue;
-        if (plan)
-            reply_planned(&r, plan);
+        if (a->plan)
+            reply_planned(&r, a->plan);
         else
             reply_error(&r,
-                        why->kind == ERROR_INPUT ? SHOTLINE__FARM_ERROR_KIND__FARM_BAD_REQUEST
-                                                 : SHOTLINE__FARM_ERROR_KIND__FARM_FAILED,
-                        why->text);
+                        a->why.kind == ERROR_INPUT ? SHOTLINE__FARM_ERROR_KIND__FARM_BAD_REQUEST
+                                                   : SHOTLINE__FARM_ERROR_KIND__FARM_FAILED,
+                        a->why.text);
         w->job = 0;
     }
 }
@@ -362,11 +363,11 @@ static Shotline__StorageStatus *storage_status(const struct request *r)
     Shotline__StorageStatus *m = arena_new(r->arena, Shotline__StorageStatus);
 
     shotline__storage_status__init(m);
-    eviction_look(r->f);
+    eviction_look(&r->f->eviction);
     m->kept = (uint64_t)r->f->eviction.kept_bytes;
-    m->cache = (uint64_t)eviction_cache_bytes(r->f);
+    m->cache = (uint64_t)eviction_cache_bytes(&r->f->eviction);
     m->quota = (uint64_t)r->f->eviction.quota_bytes;
-    m->evicted = (uint64_t)r->f->eviction.bytes;
+    m->evicted = (uint64_t)r->f->eviction.evicted_bytes;
     return m;
 }
 

@@ -4,10 +4,12 @@
 
 #include "coordinator/farm.h"
 
+struct plan_answer;
+
 /* Takes up to `most` messages; says whether more may be waiting. */
 bool client_api_drain(struct farm *f, int most, int64_t now_ms);
 
-/* The answer to a PlanRequest has come from the planner: its text, or why there is none. */
-void client_api_planned(struct farm *f, uint64_t job, const char *plan, const struct error *why);
+/* A planning_answered: the planner's answer goes to whoever has asked for it. */
+void client_api_planned(struct farm *f, const struct plan_answer *a);
 
 #endif

@@ -14,7 +14,9 @@
 #include "common/base/clock.h"
 #include "coordinator/api/guard.h"
 #include "coordinator/planner_thread.h"
+#include "coordinator/recover.h"
 #include "coordinator/scribe.h"
+#include "coordinator/turn.h"
 #define fail_msg(...) (fprintf(stderr, __VA_ARGS__), abort())
 #include "tests/unit/farm_plan.h"
 
@@ -206,7 +208,7 @@ static void turn(struct world *w, uint32_t who, uint64_t token, void *data)
     c->turns++;
     uint64_t faults = w->faults[FAULT_DISK_FULL] + w->faults[FAULT_DISK_ERROR];
     c->at_work = true;
-    bool ok = farm_turn(&c->farm, w->now_ms, coordinator_wall_ms(w), &err);
+    bool ok = turn_take(&c->farm, w->now_ms, coordinator_wall_ms(w), &err);
     c->at_work = false;
     if (c->farm.out_room > c->most_out)
         c->most_out = c->farm.out_room;
@@ -218,7 +220,7 @@ static void turn(struct world *w, uint32_t who, uint64_t token, void *data)
     }
     if (c->turns % 1024 == 0)
         oracle_audit(w);
-    int64_t at_ms = farm_deadline_ms(&c->farm);
+    int64_t at_ms = turn_due_ms(&c->farm);
     if (c->turn_at_ms == INT64_MAX) {
         if (at_ms > w->now_ms + 60000)
             at_ms = w->now_ms + 60000;
@@ -262,13 +264,14 @@ static void start(struct world *w, uint32_t who, uint64_t token, void *data)
                                                 .checkpoint_ms = 500,
                                                 .cache_bytes = w->set.seed % 2 ? 0 : SMALL_CACHE_BYTES,
                                                 .guard = c->guard },
-                          w->now_ms, coordinator_wall_ms(w), &err);
+                          &err);
+    bool ok = c->up && recover(&c->farm, w->now_ms, coordinator_wall_ms(w), &err);
     c->at_work = false;
     c->farm.eviction.grace_ms = 0;
     if (c->restarts % 2)
         c->farm.tasks_kept = 50;                          /* what has ended is put away soon */
     c->farm.gates.limit[CHECK_FRAMES] = GATE_MOST_FRAMES; /* stand-ins have no frames */
-    if (!c->up || c->dead) {
+    if (!ok || c->dead) {
         if (!c->dead && !strstr(err.text, "full") &&
             faults == w->faults[FAULT_DISK_FULL] + w->faults[FAULT_DISK_ERROR] + w->faults[FAULT_BLOB_FULL])
             world_break(w, "the coordinator does not start again: %s", err.text);

@@ -8,8 +8,10 @@
 #include "common/wire/codec.h"
 #include "coordinator/farm.h"
 #include "coordinator/planner_thread.h"
+#include "coordinator/recover.h"
 #include "coordinator/scribe.h"
 #include "coordinator/shelf.h"
+#include "coordinator/turn.h"
 #include "proto/client.pb-c.h"
 #include "proto/worker.pb-c.h"
 #include "tests/unit/farm_plan.h"
@@ -186,7 +188,8 @@ static inline void sim_open(struct sim *s)
                                          .kernel_proof = sim_proof,
                                          .scribe = &s->scribe,
                                          .planner = &s->planner },
-                   s->now_ms, 1000000 + s->now_ms, &err))
+                   &err) ||
+        !recover(&s->farm, s->now_ms, 1000000 + s->now_ms, &err))
         fail_msg("%s", err.text);
 }
 
@@ -260,7 +263,7 @@ static inline void sim_turn(struct sim *s)
     struct error err = { 0 };
 
     do {
-        if (!farm_turn(&s->farm, s->now_ms, 1000000 + s->now_ms, &err))
+        if (!turn_take(&s->farm, s->now_ms, 1000000 + s->now_ms, &err))
             fail_msg("%s", err.text);
     } while (s->farm.again || s->planner.first < s->planner.count);
 }

@@ -284,22 +284,23 @@ static void a_small_cache_changes_no_byte(void **state)
         sim_work(roomy, 2, 1);
         expected[i] = sim_manifest(roomy, id);
     }
-    assert_int_equal(roomy->farm.eviction.blobs, 0);
+    assert_int_equal(roomy->farm.eviction.evicted_blobs, 0);
     sim_free(&roomy);
 
     set_quota(s, 500);
     for (uint8_t i = 0; i < 2; i++) {
-        uint64_t id = sim_submit(s, i + 1, PROMPT, NULL, 9000 + 3000 * i, NULL), before = s->farm.eviction.blobs;
+        uint64_t id = sim_submit(s, i + 1, PROMPT, NULL, 9000 + 3000 * i, NULL),
+                 before = s->farm.eviction.evicted_blobs;
 
         assert_true(sim_work(s, 2, 1) > 5);
         assert_int_equal(sim_status(s, id)->state, SHOTLINE__WORK_STATE__WORK_DONE);
-        assert_true(s->farm.eviction.blobs > before + 5);
+        assert_true(s->farm.eviction.evicted_blobs > before + 5);
     }
     for (int i = 0; i < 3; i++) { /* nothing runs: the cache comes down to its quota, and what is kept stays */
         s->now_ms += 60000;
         sim_turn(s);
     }
-    assert_true(eviction_cache_bytes(&s->farm) <= 500);
+    assert_true(eviction_cache_bytes(&s->farm.eviction) <= 500);
     Shotline__ToFarm ask = SHOTLINE__TO_FARM__INIT;
     Shotline__StatusRequest status = SHOTLINE__STATUS_REQUEST__INIT;
     ask.status = &status;

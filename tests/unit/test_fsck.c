@@ -283,7 +283,7 @@ static void what_was_evicted_is_no_damage(void **state)
     s->farm.eviction.quota_bytes = 1;
     s->farm.eviction.grace_ms = 0;
     sim_turn(s);
-    assert_true(s->farm.eviction.blobs > 5);
+    assert_true(s->farm.eviction.evicted_blobs > 5);
     sim_crash(s);
     r = check(true);
     expect(&r, 0, 0);
