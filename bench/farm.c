@@ -15,9 +15,9 @@
 #include "common/wire/codec.h"
 #include "common/wire/zap.h"
 #include "coordinator/api/guard.h"
+#include "coordinator/farm/recover.h"
+#include "coordinator/farm/scribe.h"
 #include "coordinator/loop.h"
-#include "coordinator/recover.h"
-#include "coordinator/scribe.h"
 #include "proto/client.pb-c.h"
 #include "proto/worker.pb-c.h"
 

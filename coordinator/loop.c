@@ -2,8 +2,8 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
-#include "coordinator/planner_thread.h"
-#include "coordinator/scribe.h"
+#include "coordinator/farm/planner_thread.h"
+#include "coordinator/farm/scribe.h"
 #include "coordinator/turn.h"
 
 #include <errno.h>

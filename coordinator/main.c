@@ -8,13 +8,13 @@
 #include "common/wire/zap.h"
 #include "coordinator/api/admission.h"
 #include "coordinator/api/guard.h"
-#include "coordinator/store/journal.h"
 #include "coordinator/api/keyring.h"
+#include "coordinator/farm/planner_thread.h"
+#include "coordinator/farm/recover.h"
+#include "coordinator/farm/scribe.h"
 #include "coordinator/loop.h"
 #include "coordinator/plan/planner.h"
-#include "coordinator/planner_thread.h"
-#include "coordinator/recover.h"
-#include "coordinator/scribe.h"
+#include "coordinator/store/journal.h"
 #include "coordinator/store/state_lock.h"
 
 #include <errno.h>

@@ -3,11 +3,11 @@
 #include "coordinator/api/admission.h"
 #include "coordinator/api/client_api.h"
 #include "coordinator/api/worker_api.h"
-#include "coordinator/artifacts.h"
-#include "coordinator/judging.h"
-#include "coordinator/leases.h"
-#include "coordinator/planning.h"
-#include "coordinator/shelf.h"
+#include "coordinator/farm/artifacts.h"
+#include "coordinator/farm/judging.h"
+#include "coordinator/farm/leases.h"
+#include "coordinator/farm/planning.h"
+#include "coordinator/farm/shelf.h"
 #include "coordinator/store/journal.h"
 
 #define MESSAGES_PER_TURN 1024 /* of each conversation: they share a commit, and nobody waits long */

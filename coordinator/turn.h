@@ -4,7 +4,7 @@
 #ifndef SHOTLINE_COORDINATOR_TURN_H
 #define SHOTLINE_COORDINATOR_TURN_H
 
-#include "coordinator/farm.h"
+#include "coordinator/farm/farm.h"
 
 /* Of a farm that was recovered. False when the store failed: nothing was answered, and the process must end. */
 bool turn_take(struct farm *f, int64_t now_ms, int64_t wall_ms, struct error *err);

@@ -2,7 +2,7 @@
 
 #include "common/base/log.h"
 #include "coordinator/api/guard.h"
-#include "coordinator/leases.h"
+#include "coordinator/farm/leases.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

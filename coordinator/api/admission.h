@@ -3,7 +3,7 @@
 #ifndef SHOTLINE_COORDINATOR_API_ADMISSION_H
 #define SHOTLINE_COORDINATOR_API_ADMISSION_H
 
-#include "coordinator/farm.h"
+#include "coordinator/farm/farm.h"
 #include "proto/client.pb-c.h"
 
 Shotline__Invited *admission_invite(struct farm *f, const Shotline__InviteRequest *q, struct arena *arena,

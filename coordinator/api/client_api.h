@@ -2,7 +2,7 @@
 #ifndef SHOTLINE_COORDINATOR_API_CLIENT_API_H
 #define SHOTLINE_COORDINATOR_API_CLIENT_API_H
 
-#include "coordinator/farm.h"
+#include "coordinator/farm/farm.h"
 
 struct plan_answer;
 

@@ -1,9 +1,9 @@
 #include "coordinator/api/inspect.h"
 
 #include "coordinator/core/explain.h"
-#include "coordinator/store/journal.h"
-#include "coordinator/shelf.h"
 #include "coordinator/core/verify.h"
+#include "coordinator/farm/shelf.h"
+#include "coordinator/store/journal.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #ifndef SHOTLINE_COORDINATOR_API_INSPECT_H
 #define SHOTLINE_COORDINATOR_API_INSPECT_H
 
-#include "coordinator/farm.h"
+#include "coordinator/farm/farm.h"
 #include "proto/client.pb-c.h"
 
 /* The replies live in `arena`; NULL with *err (ERROR_INPUT) when what was asked for is not known here. */

@@ -3,13 +3,13 @@
 #include "common/base/log.h"
 #include "common/wire/codec.h"
 #include "coordinator/api/guard.h"
-#include "coordinator/judging.h"
-#include "coordinator/leases.h"
 #include "coordinator/core/attempts.h"
 #include "coordinator/core/patience.h"
 #include "coordinator/core/standing.h"
-#include "coordinator/api/text.h"
-#include "coordinator/api/worker_tell.h"
+#include "coordinator/farm/judging.h"
+#include "coordinator/farm/leases.h"
+#include "coordinator/farm/text.h"
+#include "coordinator/farm/worker_tell.h"
 #include "proto/worker.pb-c.h"
 
 #include <inttypes.h>

@@ -7,8 +7,8 @@
 #ifndef SHOTLINE_COORDINATOR_CORE_SCHEDULE_H
 #define SHOTLINE_COORDINATOR_CORE_SCHEDULE_H
 
-#include "coordinator/core/fleet.h"
 #include "coordinator/core/attempts.h"
+#include "coordinator/core/fleet.h"
 
 struct assignment {
     struct task *task;

@@ -2,7 +2,7 @@
 #include "tests/sim/oracle.h"
 
 #include "coordinator/core/fleet.h"
-#include "coordinator/shelf.h"
+#include "coordinator/farm/shelf.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 
 #include "common/wire/codec.h"
 #include "coordinator/core/compile.h"
-#include "coordinator/api/intake.h"
+#include "coordinator/farm/intake.h"
 #include "coordinator/core/manifest.h"
 #include "coordinator/plan/plan.h"
 #include "coordinator/core/takes.h"

@@ -4,7 +4,7 @@
 
 #include "common/wire/codec.h"
 #include "common/wire/endpoint.h"
-#include "coordinator/api/intake.h"
+#include "coordinator/farm/intake.h"
 #include "proto/client.pb-c.h"
 
 #include <inttypes.h>

@@ -9,13 +9,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/base/clock.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
-#include "common/base/clock.h"
 #include "coordinator/api/guard.h"
-#include "coordinator/planner_thread.h"
-#include "coordinator/recover.h"
-#include "coordinator/scribe.h"
+#include "coordinator/farm/planner_thread.h"
+#include "coordinator/farm/recover.h"
+#include "coordinator/farm/scribe.h"
 #include "coordinator/turn.h"
 #define fail_msg(...) (fprintf(stderr, __VA_ARGS__), abort())
 #include "tests/unit/farm_plan.h"

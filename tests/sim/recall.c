@@ -3,7 +3,7 @@
 #include "tests/sim/oracle.h"
 
 #include "common/wire/codec.h"
-#include "coordinator/shelf.h"
+#include "coordinator/farm/shelf.h"
 
 #include <inttypes.h>
 #include <stdio.h>

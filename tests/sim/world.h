@@ -10,7 +10,7 @@
 #include "common/base/credential.h"
 #include "common/base/hash.h"
 #include "common/base/str.h"
-#include "coordinator/farm.h"
+#include "coordinator/farm/farm.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -41,10 +41,12 @@ floor coordinator common/base common/wire common/nn proto coordinator
 floor coordinator/plan common/base common/nn coordinator/plan
 floor coordinator/core common/base common/nn coordinator/plan coordinator/core
 floor coordinator/store common/base common/wire proto coordinator/core coordinator/store
+floor coordinator/farm common/base common/wire common/nn proto coordinator/plan coordinator/core coordinator/store coordinator/farm
+floor coordinator/api common/base common/wire proto coordinator/core coordinator/store coordinator/farm coordinator/api
 floor client common/base common/wire proto client
 
 home 'vulkan/' 'common/gpu/.*'
-home '(czmq|zmq)\.h' 'common/wire/.*|coordinator/(loop|main|side_thread)\.c|worker/(loop|main|courier|runner)\.c'
+home '(czmq|zmq)\.h' 'common/wire/.*|coordinator/(loop|main|farm/side_thread)\.c|worker/(loop|main|courier|runner)\.c'
 home 'sqlite3\.h' 'coordinator/store/store[a-z_]*\.[ch]'
 home 'lib(av|sw)[a-z]+/' 'worker/video/video_[a-z]+\.[ch]'
 home 'libconfig\.h' 'common/base/config\.c'

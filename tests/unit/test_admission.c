@@ -1,4 +1,4 @@
-/* links: shotline_coordinator_farm */
+/* links: shotline_coordinator */
 /* Keys that were long over at a start of the coordinator: forgotten, also by the store, and as shut out as before. */
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* links: shotline_coordinator_farm */
+/* links: shotline_coordinator */
 /* The farm as a whole: a prompt becomes a video, whoever works and whatever dies. */
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* links: shotline_coordinator_farm */
+/* links: shotline_coordinator */
 /* What clients ask, over the farm's real conversation with them. */
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* links: shotline_coordinator_farm */
+/* links: shotline_coordinator */
 /* What workers say, leave unsaid and get wrong, over the farm's real conversation with them. */
 #include <stdarg.h>
 #include <stddef.h>

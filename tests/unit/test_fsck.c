@@ -1,4 +1,4 @@
-/* links: shotline_coordinator_farm sqlite3 */
+/* links: shotline_coordinator sqlite3 */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -6,8 +6,8 @@
 
 #include "common/base/file.h"
 #include "common/wire/codec.h"
-#include "coordinator/api/intake.h"
-#include "coordinator/api/text.h"
+#include "coordinator/farm/intake.h"
+#include "coordinator/farm/text.h"
 #include "tests/unit/farm_plan.h"
 
 #include <math.h>

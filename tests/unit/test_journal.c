@@ -1,4 +1,4 @@
-/* links: shotline_coordinator_farm */
+/* links: shotline_coordinator_store */
 #include "coordinator/store/journal.h"
 
 #include "common/base/file.h"

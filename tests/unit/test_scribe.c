@@ -1,6 +1,6 @@
 /* links: shotline_coordinator_loop */
 /* The scribe's own thread: manifests come back in order, on the disk, or with the reason why not. */
-#include "coordinator/scribe.h"
+#include "coordinator/farm/scribe.h"
 
 #include "common/base/file.h"
 

@@ -1,4 +1,4 @@
-/* links: shotline_coordinator_farm */
+/* links: shotline_coordinator_store */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -1,8 +1,8 @@
 /* leases - who works on what: gives ready tasks to workers that ask, and takes back what nobody works on any more. */
-#ifndef SHOTLINE_COORDINATOR_LEASES_H
-#define SHOTLINE_COORDINATOR_LEASES_H
+#ifndef SHOTLINE_COORDINATOR_FARM_LEASES_H
+#define SHOTLINE_COORDINATOR_FARM_LEASES_H
 
-#include "coordinator/farm.h"
+#include "coordinator/farm/farm.h"
 
 /* Gives ready tasks to workers that asked for work. */
 void leases_dispatch(struct farm *f, int64_t now_ms);

@@ -1,9 +1,9 @@
 /* shelf - the task graphs of campaigns that have ended: only those that were used last stay in memory; the others are
  * read again from the store when somebody asks. So a farm's memory does not grow with what it has done. */
-#ifndef SHOTLINE_COORDINATOR_SHELF_H
-#define SHOTLINE_COORDINATOR_SHELF_H
+#ifndef SHOTLINE_COORDINATOR_FARM_SHELF_H
+#define SHOTLINE_COORDINATOR_FARM_SHELF_H
 
-#include "coordinator/farm.h"
+#include "coordinator/farm/farm.h"
 
 /* As it is: its graphs may be on the shelf. NULL: unknown (ERROR_INPUT). */
 struct campaign *shelf_find(struct farm *f, struct campaign_id id, struct error *err);

@@ -1,7 +1,7 @@
 /* scribe - puts manifests on the disk beside the loop: each costs two syncs, and a busy farm ends hundreds of videos a
  * second. */
-#ifndef SHOTLINE_COORDINATOR_SCRIBE_H
-#define SHOTLINE_COORDINATOR_SCRIBE_H
+#ifndef SHOTLINE_COORDINATOR_FARM_SCRIBE_H
+#define SHOTLINE_COORDINATOR_FARM_SCRIBE_H
 
 #include "common/base/error.h"
 #include "common/base/str.h"

@@ -1,11 +1,11 @@
-#include "coordinator/leases.h"
+#include "coordinator/farm/leases.h"
 
 #include "common/base/log.h"
 #include "coordinator/core/attempts.h"
 #include "coordinator/core/lifecycle.h"
 #include "coordinator/core/patience.h"
 #include "coordinator/core/schedule.h"
-#include "coordinator/api/worker_tell.h"
+#include "coordinator/farm/worker_tell.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

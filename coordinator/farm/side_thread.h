@@ -1,7 +1,7 @@
 /* side_thread - work that the loop must not wait for, on a thread of its own behind an inproc socket: orders in,
  * answers out, in order. */
-#ifndef SHOTLINE_COORDINATOR_SIDE_THREAD_H
-#define SHOTLINE_COORDINATOR_SIDE_THREAD_H
+#ifndef SHOTLINE_COORDINATOR_FARM_SIDE_THREAD_H
+#define SHOTLINE_COORDINATOR_FARM_SIDE_THREAD_H
 
 #include "common/base/error.h"
 

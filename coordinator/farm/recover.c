@@ -1,12 +1,12 @@
-#include "coordinator/recover.h"
+#include "coordinator/farm/recover.h"
 
 #include "common/base/log.h"
 #include "common/wire/codec.h"
-#include "coordinator/api/intake.h"
 #include "coordinator/core/attempts.h"
 #include "coordinator/core/lifecycle.h"
-#include "coordinator/planning.h"
 #include "coordinator/core/takes.h"
+#include "coordinator/farm/intake.h"
+#include "coordinator/farm/planning.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
-#include "coordinator/shelf.h"
+#include "coordinator/farm/shelf.h"
 
-#include "coordinator/recover.h"
+#include "coordinator/farm/recover.h"
 
 #include <inttypes.h>
 

@@ -1,7 +1,7 @@
-#include "coordinator/scribe.h"
+#include "coordinator/farm/scribe.h"
 
 #include "common/base/arena.h"
-#include "coordinator/side_thread.h"
+#include "coordinator/farm/side_thread.h"
 
 #include <stdlib.h>
 

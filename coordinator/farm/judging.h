@@ -1,8 +1,8 @@
 /* judging - takes the scores of decoded shots from the blobs and lets gates.h and takes.h decide. */
-#ifndef SHOTLINE_COORDINATOR_JUDGING_H
-#define SHOTLINE_COORDINATOR_JUDGING_H
+#ifndef SHOTLINE_COORDINATOR_FARM_JUDGING_H
+#define SHOTLINE_COORDINATOR_FARM_JUDGING_H
 
-#include "coordinator/farm.h"
+#include "coordinator/farm/farm.h"
 
 /* The verdict on what a worker reports of a decode, not pronounced yet: whether its scores can be judged at all. */
 bool judging_verdict(struct farm *f, const struct task *t, const struct task_output *outputs, uint32_t count,

@@ -1,8 +1,8 @@
 /* recover - the ledger and the fleet, made again from the store at start. */
-#ifndef SHOTLINE_COORDINATOR_RECOVER_H
-#define SHOTLINE_COORDINATOR_RECOVER_H
+#ifndef SHOTLINE_COORDINATOR_FARM_RECOVER_H
+#define SHOTLINE_COORDINATOR_FARM_RECOVER_H
 
-#include "coordinator/farm.h"
+#include "coordinator/farm/farm.h"
 
 /* Once, before the first turn of a farm that was opened. False: the store cannot be read, and the farm is good for
  * nothing but farm_close. */

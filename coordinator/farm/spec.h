@@ -1,6 +1,6 @@
 /* spec - a task as the wire says it. */
-#ifndef SHOTLINE_COORDINATOR_API_SPEC_H
-#define SHOTLINE_COORDINATOR_API_SPEC_H
+#ifndef SHOTLINE_COORDINATOR_FARM_SPEC_H
+#define SHOTLINE_COORDINATOR_FARM_SPEC_H
 
 #include "coordinator/core/job.h"
 #include "proto/types.pb-c.h"

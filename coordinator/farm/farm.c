@@ -1,4 +1,4 @@
-#include "coordinator/farm.h"
+#include "coordinator/farm/farm.h"
 
 #include "common/base/file.h"
 #include "common/base/json.h"

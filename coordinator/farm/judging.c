@@ -1,4 +1,4 @@
-#include "coordinator/judging.h"
+#include "coordinator/farm/judging.h"
 
 #include "common/base/log.h"
 #include "coordinator/core/lifecycle.h"

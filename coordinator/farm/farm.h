@@ -1,7 +1,7 @@
 /* farm - everything the coordinator's one thread owns: what it serves, the ledger, the fleet, the store, the sockets
  * and the messages of this turn. What it does with all that is elsewhere, and turn.h has the order. */
-#ifndef SHOTLINE_COORDINATOR_FARM_H
-#define SHOTLINE_COORDINATOR_FARM_H
+#ifndef SHOTLINE_COORDINATOR_FARM_FARM_H
+#define SHOTLINE_COORDINATOR_FARM_FARM_H
 
 #include "common/base/arena.h"
 #include "common/base/error.h"
@@ -11,9 +11,9 @@
 #include "common/wire/store_dir.h"
 #include "coordinator/core/fleet.h"
 #include "coordinator/core/gates.h"
-#include "coordinator/plan/grammar.h"
 #include "coordinator/core/ledger.h"
-#include "coordinator/eviction.h"
+#include "coordinator/farm/eviction.h"
+#include "coordinator/plan/grammar.h"
 #include "coordinator/store/store.h"
 
 #include <protobuf-c/protobuf-c.h>

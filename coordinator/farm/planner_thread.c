@@ -1,8 +1,8 @@
-#include "coordinator/planner_thread.h"
+#include "coordinator/farm/planner_thread.h"
 
 #include "common/base/arena.h"
+#include "coordinator/farm/side_thread.h"
 #include "coordinator/plan/planner.h"
-#include "coordinator/side_thread.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "coordinator/api/text.h"
+#include "coordinator/farm/text.h"
 
 #include <stdint.h>
 

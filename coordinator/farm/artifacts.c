@@ -1,10 +1,10 @@
-#include "coordinator/artifacts.h"
+#include "coordinator/farm/artifacts.h"
 
 #include "common/base/log.h"
 #include "coordinator/core/lifecycle.h"
 #include "coordinator/core/manifest.h"
 #include "coordinator/core/verify.h"
-#include "coordinator/scribe.h"
+#include "coordinator/farm/scribe.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

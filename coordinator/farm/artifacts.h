@@ -1,8 +1,8 @@
 /* artifacts - what a finished video leaves: its manifest beside its file; and how long campaigns are remembered. */
-#ifndef SHOTLINE_COORDINATOR_ARTIFACTS_H
-#define SHOTLINE_COORDINATOR_ARTIFACTS_H
+#ifndef SHOTLINE_COORDINATOR_FARM_ARTIFACTS_H
+#define SHOTLINE_COORDINATOR_FARM_ARTIFACTS_H
 
-#include "coordinator/farm.h"
+#include "coordinator/farm/farm.h"
 
 /* Has the manifests written of videos whose last task is done, and finishes those whose manifest is on the disk. */
 void artifacts_tick(struct farm *f, int64_t now_ms);

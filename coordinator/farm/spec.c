@@ -1,4 +1,4 @@
-#include "coordinator/api/spec.h"
+#include "coordinator/farm/spec.h"
 
 #include "common/wire/codec.h"
 

@@ -1,12 +1,12 @@
 /* intake - a campaign from outside: every field checked before anything believes it. Errors name the field:
  * "videos[2].crf: 99, expected 0 to 51". */
-#ifndef SHOTLINE_COORDINATOR_API_INTAKE_H
-#define SHOTLINE_COORDINATOR_API_INTAKE_H
+#ifndef SHOTLINE_COORDINATOR_FARM_INTAKE_H
+#define SHOTLINE_COORDINATOR_FARM_INTAKE_H
 
 #include "common/base/error.h"
 #include "common/wire/store_dir.h"
-#include "coordinator/plan/grammar.h"
 #include "coordinator/core/job.h"
+#include "coordinator/plan/grammar.h"
 #include "proto/types.pb-c.h"
 
 #define INTAKE_MAX_VIDEOS       500

@@ -1,7 +1,7 @@
 /* eviction - bounds the coordinator's blobs: what nobody needs goes, the least recently used first, when there is more
  * than the quota. cache.h says what is needed. */
-#ifndef SHOTLINE_COORDINATOR_EVICTION_H
-#define SHOTLINE_COORDINATOR_EVICTION_H
+#ifndef SHOTLINE_COORDINATOR_FARM_EVICTION_H
+#define SHOTLINE_COORDINATOR_FARM_EVICTION_H
 
 #include "common/wire/store_dir.h"
 #include "coordinator/core/cache.h"

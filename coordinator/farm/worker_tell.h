@@ -1,8 +1,8 @@
 /* worker_tell - what the coordinator says to workers. Each message leaves after the turn's commit. */
-#ifndef SHOTLINE_COORDINATOR_API_WORKER_TELL_H
-#define SHOTLINE_COORDINATOR_API_WORKER_TELL_H
+#ifndef SHOTLINE_COORDINATOR_FARM_WORKER_TELL_H
+#define SHOTLINE_COORDINATOR_FARM_WORKER_TELL_H
 
-#include "coordinator/farm.h"
+#include "coordinator/farm/farm.h"
 #include "proto/worker.pb-c.h"
 
 void tell_welcome(struct farm *f, const struct worker *w);

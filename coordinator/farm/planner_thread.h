@@ -1,6 +1,6 @@
 /* planner_thread - the planner on a thread of its own, behind an inproc socket: orders in, plans out, in order. */
-#ifndef SHOTLINE_COORDINATOR_PLANNER_THREAD_H
-#define SHOTLINE_COORDINATOR_PLANNER_THREAD_H
+#ifndef SHOTLINE_COORDINATOR_FARM_PLANNER_THREAD_H
+#define SHOTLINE_COORDINATOR_FARM_PLANNER_THREAD_H
 
 #include "common/base/error.h"
 #include "common/base/hash.h"

@@ -1,4 +1,4 @@
-#include "coordinator/eviction.h"
+#include "coordinator/farm/eviction.h"
 
 #include "common/base/log.h"
 

@@ -1,4 +1,4 @@
-#include "coordinator/side_thread.h"
+#include "coordinator/farm/side_thread.h"
 
 #include "common/base/arena.h"
 

@@ -1,7 +1,7 @@
-#include "coordinator/api/worker_tell.h"
+#include "coordinator/farm/worker_tell.h"
 
 #include "common/wire/codec.h"
-#include "coordinator/api/spec.h"
+#include "coordinator/farm/spec.h"
 #include "proto/worker.pb-c.h"
 
 #include <string.h>

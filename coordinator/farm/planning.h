@@ -1,9 +1,9 @@
 /* planning - from a new video to its running task graph: the plan is found, asked for, or was given; then it is
  * compiled. */
-#ifndef SHOTLINE_COORDINATOR_PLANNING_H
-#define SHOTLINE_COORDINATOR_PLANNING_H
+#ifndef SHOTLINE_COORDINATOR_FARM_PLANNING_H
+#define SHOTLINE_COORDINATOR_FARM_PLANNING_H
 
-#include "coordinator/farm.h"
+#include "coordinator/farm/farm.h"
 
 struct plan_answer;
 

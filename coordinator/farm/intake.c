@@ -1,9 +1,9 @@
-#include "coordinator/api/intake.h"
+#include "coordinator/farm/intake.h"
 
 #include "common/wire/codec.h"
 #include "coordinator/core/ledger.h"
+#include "coordinator/farm/text.h"
 #include "coordinator/plan/plan.h"
-#include "coordinator/api/text.h"
 
 #include <inttypes.h>
 #include <math.h>

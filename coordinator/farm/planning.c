@@ -1,12 +1,12 @@
-#include "coordinator/planning.h"
+#include "coordinator/farm/planning.h"
 
 #include "common/base/log.h"
 #include "common/nn/version.h"
 #include "coordinator/core/compile.h"
-#include "coordinator/api/intake.h"
 #include "coordinator/core/lifecycle.h"
-#include "coordinator/planner_thread.h"
 #include "coordinator/core/verify.h"
+#include "coordinator/farm/intake.h"
+#include "coordinator/farm/planner_thread.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* text - words from outside, made fit for logs and messages. */
-#ifndef SHOTLINE_COORDINATOR_API_TEXT_H
-#define SHOTLINE_COORDINATOR_API_TEXT_H
+#ifndef SHOTLINE_COORDINATOR_FARM_TEXT_H
+#define SHOTLINE_COORDINATOR_FARM_TEXT_H
 
 #include <stdbool.h>
 #include <stddef.h>
