@@ -141,7 +141,11 @@ void video_fail(struct ledger *l, struct video *v, int64_t wall_ms, const char *
 
 bool video_is_complete(const struct video *v)
 {
-    return v->task_count && !v->tasks_open && !work_ended(v->state);
+    bool shown = true;
+
+    for (uint32_t i = 0; i < v->shot_count; i++)
+        shown = shown && v->shots[i].settled;
+    return v->task_count && !v->tasks_open && shown && !work_ended(v->state);
 }
 
 void video_finish(struct ledger *l, struct video *v, const struct blob_ref *manifest, int64_t wall_ms)

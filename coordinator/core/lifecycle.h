@@ -18,7 +18,8 @@ void video_fail(struct ledger *l, struct video *v, int64_t wall_ms, const char *
     __attribute__((format(printf, 4, 5)));
 /* All tasks are done, and this is its manifest. */
 void video_finish(struct ledger *l, struct video *v, const struct blob_ref *manifest, int64_t wall_ms);
-bool video_is_complete(const struct video *v); /* running with no open task: waits for its manifest */
+/* Running with no open task, and each shot shows a take: it waits for its manifest. */
+bool video_is_complete(const struct video *v);
 void campaign_cancel(struct ledger *l, struct campaign *c, int64_t wall_ms);
 
 /* ---- takes: see takes.h, which decides ---- */

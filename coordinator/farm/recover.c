@@ -139,6 +139,8 @@ static bool on_video(void *context, const struct stored_video *row, struct error
     video_resume(&f->ledger, v, r->now_ms, f->fleet.lease_ms);
     if (!work_ended(v->state))
         adopt(r);
+    if (v->task_count && !v->tasks_open && !work_ended(v->state) && !video_is_complete(v))
+        video_fail(&f->ledger, v, f->wall_ms, "its record is damaged: it does not say which take each shot shows");
     return true;
 }
 
