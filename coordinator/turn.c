@@ -2,6 +2,7 @@
 
 #include "coordinator/api/admission.h"
 #include "coordinator/api/client_api.h"
+#include "coordinator/api/submission.h"
 #include "coordinator/api/worker_api.h"
 #include "coordinator/farm/artifacts.h"
 #include "coordinator/farm/judging.h"
@@ -31,7 +32,7 @@ bool turn_take(struct farm *f, int64_t now_ms, int64_t wall_ms, struct error *er
     if (!ok)
         return false;
     f->again |= client_api_drain(f, MESSAGES_PER_TURN, now_ms);
-    if (!planning_drain(f, client_api_planned, err))
+    if (!planning_drain(f, submission_planned, err))
         return false;
     planning_tick(f);
     judging_drain(f);
