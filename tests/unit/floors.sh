@@ -55,6 +55,15 @@ home 'sodium\.h' 'common/base/hash\.h'
 home 'pcre2\.h' 'common/nn/.*'
 home 'utf8proc\.h' 'common/nn/.*'
 
+# The coordinator's files know each other in one direction: who is called does not know who calls.
+circle=$(grep -rnoE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"coordinator/((farm|api)/)?[a-z_]+\.h' --include='*.c' --include='*.h' \
+    coordinator/*.[ch] coordinator/farm coordinator/api | sed -E 's/\.[ch]:[0-9]+:.*"/ /; s/\.h$//' | tsort 2>&1 >/dev/null)
+if [ -n "$circle" ]; then
+    echo "floors: these include each other in a circle:"
+    echo "$circle" | awk '/loop:$/ { if (seen++) exit; next } { print "   " $2 }'
+    bad=$((bad + 1))
+fi
+
 # Nothing that came from outside is ever run: only the client starts programs, and those of the farm.
 while IFS=: read -r file line text; do
     [[ $file =~ ^client/(local_farm|cmd_fsck)\.c$ ]] && continue
