@@ -462,6 +462,6 @@ void video_resume(struct ledger *l, struct video *v, int64_t now_ms, int64_t lea
             break;
         }
     }
-    if (video_is_complete(v)) /* all but its manifest was there */
+    if (v->task_count && !v->tasks_open && !work_ended(v->state)) /* all was there but its manifest, or a verdict */
         ledger_list_complete(l, v);
 }

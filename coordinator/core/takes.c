@@ -145,6 +145,14 @@ void takes_restore(struct video *v)
     }
 }
 
+const struct shot *takes_unsettled(const struct video *v)
+{
+    for (uint32_t i = 0; i < v->shot_count; i++)
+        if (!v->shots[i].settled && takes_newest(v, &v->shots[i])->verdict)
+            return &v->shots[i];
+    return NULL;
+}
+
 void takes_count(const struct video *v, struct campaign_figures *to)
 {
     for (uint32_t i = 0; i < v->shot_count; i++) {

@@ -20,6 +20,10 @@ void takes_judged(struct ledger *l, struct task *decode, const struct gate_verdi
 /* After a restart, with the verdicts laid over the graph: the shots that show a take again. Before video_resume. */
 void takes_restore(struct video *v);
 
+/* A shot whose newest take was judged and is not shown. Of a running video: what follows from a verdict is saved with
+ * it, so its record is damaged. NULL: none. */
+const struct shot *takes_unsettled(const struct video *v);
+
 /* The decode of a shot's newest take. */
 struct task *takes_newest(const struct video *v, const struct shot *s);
 /* The take that a shot shows, or else the best of those that were judged; NULL: none was. */

@@ -139,8 +139,11 @@ static bool on_video(void *context, const struct stored_video *row, struct error
     video_resume(&f->ledger, v, r->now_ms, f->fleet.lease_ms);
     if (!work_ended(v->state))
         adopt(r);
-    if (v->task_count && !v->tasks_open && !work_ended(v->state) && !video_is_complete(v))
-        video_fail(&f->ledger, v, f->wall_ms, "its record is damaged: it does not say which take each shot shows");
+    const struct shot *s = work_ended(v->state) ? NULL : takes_unsettled(v);
+    if (s)
+        video_fail(&f->ledger, v, f->wall_ms,
+                   "its record is damaged: the last take of shot %" PRIu32 " was judged, and nothing followed",
+                   s->number);
     return true;
 }
 

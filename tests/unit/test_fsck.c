@@ -297,6 +297,37 @@ static void what_was_evicted_is_no_damage(void **state)
     expect(&r, FINDING_RESULT_GONE, 1);
 }
 
+/* Of a farm that was killed between a video's last task and its manifest: how the video ends on the next one. */
+static const Shotline__CampaignStatus *after_damage(uint8_t token, const char *damage)
+{
+    sim_open(s);
+    s->scribe.busy = true;
+    uint64_t id = sim_submit(s, token, "a cup waves", NULL, 2000 + 1000 * token, NULL);
+    assert_true(sim_work(s, 2, 1) > 3);
+    assert_int_equal(s->scribe.count, 1);
+    sim_crash(s);
+    sql(damage);
+    sim_open(s);
+    sim_turn(s);
+    return sim_status(s, id);
+}
+
+/* A verdict that is gone is found again in the scores. One that says what cannot be, since another take or the video's
+ * end would have come with it, ends the video, and the farm goes on. */
+static void a_damaged_verdict_does_not_stop_a_farm(void **state)
+{
+    (void)state;
+    const Shotline__CampaignStatus *c = after_damage(2, "UPDATE tasks SET verdict = NULL WHERE kind = 4");
+    assert_int_equal(c->state, SHOTLINE__WORK_STATE__WORK_DONE);
+    sim_crash(s);
+    c = after_damage(3,
+                     "UPDATE tasks SET verdict = '[{\"check\":\"frames\",\"limit\":1,\"measure\":2}]' WHERE kind = 4");
+    assert_int_equal(c->state, SHOTLINE__WORK_STATE__WORK_FAILED);
+    assert_non_null(strstr(c->videos[0]->reason, "damaged"));
+    assert_non_null(strstr(c->videos[0]->reason, "shot 1"));
+    sim_crash(s);
+}
+
 static void a_manifest_that_is_none_is_told(void **state)
 {
     (void)state;
@@ -378,6 +409,7 @@ int main(void)
         PLANTED(a_finished_video_without_its_manifest_is_told),
         PLANTED(a_key_that_is_not_of_its_parameters_is_told),
         PLANTED(what_was_evicted_is_no_damage),
+        PLANTED(a_damaged_verdict_does_not_stop_a_farm),
         PLANTED(a_manifest_that_is_none_is_told),
         PLANTED(a_request_that_cannot_be_read_is_told),
         PLANTED(a_row_without_its_parent_is_told),
