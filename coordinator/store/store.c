@@ -183,25 +183,39 @@ struct store_work store_work(const struct store *s)
     return s->work;
 }
 
-bool store_put_result(struct store *s, const struct digest *key, const struct task_output *outputs, uint32_t count,
-                      struct error *err)
+/* Stops at the first output that is there already: *there. */
+static bool put_outputs(struct store *s, const struct digest *key, const struct task_output *outputs, uint32_t count,
+                        bool *there, struct error *err)
 {
-    if (!db_begin(s, err))
-        return false;
-    struct binder b = db_bind(s, DROP_RESULT);
-    db_digest(&b, key);
-    if (!db_run(s, b, "drop an old result", err))
-        return false;
-    for (uint32_t i = 0; i < count; i++) {
-        b = db_bind(s, PUT_RESULT);
+    *there = false;
+    for (uint32_t i = 0; i < count && !*there; i++) {
+        struct binder b = db_bind(s, PUT_RESULT);
+
         db_digest(&b, key);
         db_int(&b, outputs[i].name);
         db_digest(&b, &outputs[i].blob.digest);
         db_int(&b, outputs[i].blob.bytes);
         if (!db_run(s, b, "save a result", err))
             return false;
+        *there = !db_changed(s);
     }
     return true;
+}
+
+bool store_put_result(struct store *s, const struct digest *key, const struct task_output *outputs, uint32_t count,
+                      struct error *err)
+{
+    bool there;
+
+    if (!db_begin(s, err) || !put_outputs(s, key, outputs, count, &there, err))
+        return false;
+    if (!there)
+        return true;
+    /* Made before, and again because it was evicted or lost. All results of a key have the outputs in common that its
+     * kind requires, so an older one is always noticed; it goes as a whole. */
+    struct binder b = db_bind(s, DROP_RESULT);
+    db_digest(&b, key);
+    return db_run(s, b, "drop an old result", err) && put_outputs(s, key, outputs, count, &there, err);
 }
 
 bool store_put_evicted(struct store *s, const struct digest *blob, struct error *err)

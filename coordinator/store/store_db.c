@@ -68,7 +68,7 @@ static const char *const statement_text[STATEMENTS] = {
     [FIND_FORGOTTEN] = "SELECT campaign FROM forgotten WHERE token = ?",
     [DROP_CAMPAIGN] = "DELETE FROM campaigns WHERE id = ?",
     [DROP_RESULT] = "DELETE FROM results WHERE key = ?",
-    [PUT_RESULT] = "INSERT INTO results VALUES (?, ?, ?, ?)",
+    [PUT_RESULT] = "INSERT OR IGNORE INTO results VALUES (?, ?, ?, ?)",
     [FIND_RESULT] = "SELECT output, digest, bytes FROM results WHERE key = ? ORDER BY output",
     [PUT_EVICTED] = "INSERT OR IGNORE INTO evicted VALUES (?)",
     [PUT_PLAN] = "INSERT OR REPLACE INTO plans VALUES (?, ?)",

@@ -273,6 +273,20 @@ static void an_unfinished_turn_leaves_nothing(void **state)
     char *plan = store_find_plan(s, &key);
     assert_string_equal(plan, "a plan");
     free(plan);
+
+    /* Made again, with one output more, and once more without it: nothing of an older result stays. */
+    const struct task_output two[2] = {
+        { .name = OUTPUT_THUMBNAIL, .blob = { .digest = { { 3 } }, .bytes = 8 } },
+        { .name = OUTPUT_VIDEO, .blob = { .digest = { { 4 } }, .bytes = 9 } },
+    };
+    assert_true(store_put_result(s, &key, two, 2, &err));
+    assert_int_equal(store_find_result(s, &key, found), 2);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(found[i].blob.digest.bytes[0], found[i].name == OUTPUT_VIDEO ? 4 : 3);
+    assert_true(store_put_result(s, &key, &out, 1, &err));
+    assert_int_equal(store_find_result(s, &key, found), 1);
+    assert_int_equal(found[0].blob.digest.bytes[0], 2);
+    must_save(s, &l, &f);
     store_close(&s);
 }
 
