@@ -1,5 +1,6 @@
 #include "coordinator/api/status.h"
 
+#include "coordinator/core/figures.h"
 #include "coordinator/core/schedule.h"
 #include "coordinator/core/standing.h"
 #include "coordinator/core/takes.h"
@@ -105,7 +106,7 @@ static Shotline__VideoStatus *video_status(const struct farm *f, const struct vi
 
 static void figures_status(Shotline__CampaignStatus *m, const struct campaign *c)
 {
-    const struct campaign_figures n = campaign_figures(c);
+    const struct campaign_figures n = figures_of(c);
 
     m->tasks = n.tasks;
     m->tasks_done = n.tasks_done;

@@ -1,6 +1,6 @@
 #include "coordinator/core/lifecycle.h"
 
-#include "coordinator/core/takes.h"
+#include "coordinator/core/figures.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -34,7 +34,7 @@ static void campaign_update(struct ledger *l, struct campaign *c, int64_t wall_m
     c->state = next;
     if (all_ended) {
         c->ended_ms = wall_ms;
-        c->figures = campaign_figures(c);
+        c->figures = figures_of(c);
         l->ended_tasks += c->figures.tasks;
         c->used = ++l->uses;
     }

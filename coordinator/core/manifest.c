@@ -1,7 +1,7 @@
 #include "coordinator/core/manifest.h"
 
 #include "common/base/json_out.h"
-#include "coordinator/core/takes.h"
+#include "coordinator/core/figures.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -79,7 +79,7 @@ static void put_gates(struct json_out *o, const struct manifest_input *in)
 {
     struct campaign_figures n = { 0 };
 
-    takes_count(in->video, &n);
+    figures_add(&n, in->video);
     json_out_object(o, "gates");
     json_out_int(o, "shots", n.shots_settled);
     json_out_int(o, "passed_at_first", n.shots_first_try);

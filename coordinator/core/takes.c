@@ -68,7 +68,8 @@ uint32_t takes_add(struct video *v, struct shot *s)
     return start;
 }
 
-struct task *takes_newest(const struct video *v, const struct shot *s)
+/* The decode of a shot's newest take. */
+static struct task *newest_of(const struct video *v, const struct shot *s)
 {
     return &v->tasks[s->decodes[s->takes - 1]];
 }
@@ -130,7 +131,7 @@ void takes_restore(struct video *v)
 
     for (uint32_t i = 0; i < v->shot_count; i++) {
         struct shot *s = &v->shots[i];
-        const struct task *newest = takes_newest(v, s);
+        const struct task *newest = newest_of(v, s);
 
         if (!newest->verdict)
             continue;
@@ -148,45 +149,7 @@ void takes_restore(struct video *v)
 const struct shot *takes_unsettled(const struct video *v)
 {
     for (uint32_t i = 0; i < v->shot_count; i++)
-        if (!v->shots[i].settled && takes_newest(v, &v->shots[i])->verdict)
+        if (!v->shots[i].settled && newest_of(v, &v->shots[i])->verdict)
             return &v->shots[i];
     return NULL;
-}
-
-void takes_count(const struct video *v, struct campaign_figures *to)
-{
-    for (uint32_t i = 0; i < v->shot_count; i++) {
-        const struct shot *s = &v->shots[i];
-        const struct task *first = &v->tasks[s->decodes[0]], *newest = takes_newest(v, s);
-        const bool over = s->settled || (newest->verdict && work_ended(v->state));
-
-        to->shots_judged += first->verdict != NULL;
-        to->shots_first_try += first->verdict && verdict_passed(first->verdict);
-        to->shots_settled += over;
-        to->shots_passed += over && verdict_passed(newest->verdict);
-    }
-    for (uint32_t i = 0; i < v->task_count; i++) {
-        const struct task *t = &v->tasks[i];
-
-        to->tasks++;
-        to->tasks_done += t->state == TASK_DONE;
-        to->tasks_cached += t->state == TASK_DONE && t->cached;
-        if (!t->shot || t->shot > v->shot_count) /* a verification has no shots */
-            continue;
-        const struct shot *s = &v->shots[t->shot - 1];
-        const uint32_t shown = s->settled ? v->tasks[s->settled - 1].take : s->takes - 1;
-        if (t->take != shown)
-            to->retry_ms += t->busy_ms;
-    }
-}
-
-struct campaign_figures campaign_figures(const struct campaign *c)
-{
-    struct campaign_figures n = { 0 };
-
-    if (c->shelved)
-        return c->figures;
-    for (uint32_t i = 0; i < c->video_count; i++)
-        takes_count(&c->videos[i], &n);
-    return n;
 }

@@ -24,17 +24,10 @@ void takes_restore(struct video *v);
  * it, so its record is damaged. NULL: none. */
 const struct shot *takes_unsettled(const struct video *v);
 
-/* The decode of a shot's newest take. */
-struct task *takes_newest(const struct video *v, const struct shot *s);
 /* The take that a shot shows, or else the best of those that were judged; NULL: none was. */
 const struct task *takes_best(const struct video *v, const struct shot *s);
 
 /* "shot 3: none of 2 takes passed; the best, take 1: flash 31.2, limit 12" */
 void takes_describe(const struct task *best, char *to, size_t room);
-
-/* Adds a video's figures. */
-void takes_count(const struct video *v, struct campaign_figures *to);
-/* What a campaign's status counts: of its graphs, or, when those are on the shelf, what they came to. */
-struct campaign_figures campaign_figures(const struct campaign *c);
 
 #endif

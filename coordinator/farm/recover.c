@@ -3,6 +3,7 @@
 #include "common/base/log.h"
 #include "common/wire/codec.h"
 #include "coordinator/core/attempts.h"
+#include "coordinator/core/figures.h"
 #include "coordinator/core/lifecycle.h"
 #include "coordinator/core/takes.h"
 #include "coordinator/farm/intake.h"
@@ -185,7 +186,7 @@ static bool on_campaign(void *context, const struct stored_campaign *row, struct
     if (c->shelved && !c->figures.tasks) { /* it ended under a program that did not save its figures */
         if (!recover_graphs(f, c, err))
             return false;
-        c->figures = campaign_figures(c);
+        c->figures = figures_of(c);
         ledger_touch_campaign(&f->ledger, c);
     }
     if (!work_ended(c->state) && !digest_equal(&c->pack, &f->ledger.keys.pack))

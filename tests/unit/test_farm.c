@@ -5,7 +5,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include "coordinator/core/takes.h"
+#include "coordinator/core/figures.h"
 #include "tests/unit/farm_sim.h"
 
 #define PROMPT "a monster walks"
@@ -178,7 +178,7 @@ static void what_has_ended_is_read_from_the_store(void **state)
     assert_int_equal(s->farm.ledger.ended_tasks, 0);
     s->farm.tasks_kept = 0;
     for (int again = 0; again < 2; again++) { /* put away by a turn, or by a restart */
-        struct campaign_figures n = campaign_figures(ledger_campaign(&s->farm.ledger, (struct campaign_id){ id }));
+        struct campaign_figures n = figures_of(ledger_campaign(&s->farm.ledger, (struct campaign_id){ id }));
         assert_int_equal(n.tasks, tasks);
         assert_int_equal(n.tasks_done, done);
         c = sim_status(s, id);

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "coordinator/core/figures.h"
 #include "tests/unit/farm_graph.h"
 #include "tests/unit/farm_sim.h"
 
@@ -60,7 +61,7 @@ static void a_failed_take_is_made_again(void **state)
     assert_true(video_is_complete(v));
 
     struct campaign_figures n = { 0 };
-    takes_count(v, &n);
+    figures_add(&n, v);
     assert_int_equal(n.shots_judged, 1);
     assert_int_equal(n.shots_first_try, 0);
     assert_int_equal(n.shots_passed, 1);
@@ -86,7 +87,7 @@ static void the_best_take_is_kept(void **state)
     assert_int_equal(v->tasks[v->shots[0].settled - 1].take, 1);
     assert_int_equal(v->tasks[G_STITCH].state, TASK_READY);
     struct campaign_figures n = { 0 };
-    takes_count(v, &n);
+    figures_add(&n, v);
     assert_int_equal(n.shots_settled, 1);
     assert_int_equal(n.shots_passed, 0);
     assert_int_equal(n.retry_ms, 80);
