@@ -172,12 +172,13 @@ refused "only an operator" as sam "$shotline" cancel "$second"
 third=$(as sam "$shotline" submit --plan "$here/plan.json" --name x --seed 9) || fail "third submit"
 as sam "$shotline" cancel "$third" || fail "sam cannot cancel what is sam's"
 
-# A revoked worker loses its lease at once, and ends.
-until "$shotline" workers --json | grep -q '"running":"[a-z]'; do
-    kill -0 $worker 2>/dev/null || fail "the worker ended: $(tail -n 1 "$work/state/log/worker.log")"
+# A revoked worker loses its lease at once, and ends. It is stopped in the middle of one, which cannot end meanwhile.
+until kill -STOP $worker && sleep 0.3 && "$shotline" workers --json | grep -q '"running":"[a-z]'; do
+    kill -CONT $worker 2>/dev/null || fail "the worker ended: $(tail -n 1 "$work/state/log/worker.log")"
     sleep 0.1
 done
 "$shotline" revoke gpu 2>"$work/revoked" || fail "revoke the worker"
+kill -CONT $worker
 grep -q '^gpu is shut out; 1 leases' "$work/revoked" || fail "revoke said: $(cat "$work/revoked")"
 wait $worker && fail "a revoked worker went on"
 grep -q "the key is revoked" "$work/state/log/worker.log" || fail "the worker says: $(tail -n 2 "$work/state/log/worker.log")"

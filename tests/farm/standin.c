@@ -1,6 +1,6 @@
 /* standin - tasks and packs that need no model, for tests of the worker around them. A text task's prompt says what
- * happens: "copy HEX": the output is the blob HEX; "say TEXT": it is TEXT; "wait": until cancelled; "slow": steps for
- * two seconds; "fail KIND": ends with that error. A pack is a folder with a shotline.json. */
+ * happens: "copy HEX": the output is the blob HEX; "say TEXT": it is TEXT; "wait": until cancelled; "until FILE":
+ * steps until that file is there; "fail KIND": ends with that error. A pack is a folder with a shotline.json. */
 #include "common/base/arena.h"
 #include "common/base/file.h"
 #include "common/base/str.h"
@@ -38,12 +38,13 @@ void studio_close(struct studio **s)
     *s = NULL;
 }
 
-static bool sleep_steps(const struct task_run *run, uint32_t steps, struct error *err)
+/* `file` NULL: for ever. */
+static bool step_until(const struct task_run *run, const char *file, struct error *err)
 {
-    for (uint32_t i = 0; i < steps; i++) {
+    for (uint32_t i = 0; !file || !file_exists(file); i++) {
         if (atomic_load(run->cancel))
             return error_set(err, ERROR_CANCELLED, "cancelled at step %u", i);
-        run->progress(run->context, i, steps);
+        run->progress(run->context, i, UINT32_MAX);
         nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
     }
     return true;
@@ -85,9 +86,9 @@ bool task_execute(const struct task_run *run, const Shotline__TaskSpec *spec, st
         return copy_blob(run, prompt + 5, to, err);
     if (str_starts(prompt, "fail "))
         return error_set(err, kind_named(prompt + 5), "as was asked for");
-    if (strcmp(prompt, "wait") == 0 && !sleep_steps(run, UINT32_MAX, err))
+    if (strcmp(prompt, "wait") == 0 && !step_until(run, NULL, err))
         return false;
-    if (strcmp(prompt, "slow") == 0 && !sleep_steps(run, 100, err))
+    if (str_starts(prompt, "until ") && !step_until(run, prompt + 6, err))
         return false;
     to->bytes = (int64_t)strlen(prompt);
     return store_dir_add_bytes(run->blobs, prompt, strlen(prompt), &to->digest, err);

@@ -121,10 +121,14 @@ static void running_work_outlives_the_coordinator(void **state)
     const Shotline__ToCoordinator *m;
     Shotline__ToWorker again = SHOTLINE__TO_WORKER__INIT;
     Shotline__HelloAgain hello_again = SHOTLINE__HELLO_AGAIN__INIT;
+    char go[160], prompt[200];
+    struct error err;
 
     (void)state;
+    snprintf(go, sizeof go, "%s/go", stage.root);
+    snprintf(prompt, sizeof prompt, "until %s", go);
     await(ANY_READY);
-    give_lease(7, 1, "slow");
+    give_lease(7, 1, prompt);
     await(A_HEARTBEAT_OF_WORK);
     endpoint_close(&stage.endpoint); /* killed */
     blob_server_close(&stage.blobs);
@@ -139,7 +143,8 @@ static void running_work_outlives_the_coordinator(void **state)
     await(ANY_HELLO);
     m = await(A_HEARTBEAT_OF_WORK);
     assert_int_equal(m->heartbeat->running[0]->task, 7);
-    expect_result(await(ANY_DONE), 7, 1, "slow");
+    assert_true(file_write(go, "", 0, &err));
+    expect_result(await(ANY_DONE), 7, 1, prompt);
 }
 
 static void a_result_waits_for_a_farm_that_is_away(void **state)
