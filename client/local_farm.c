@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -118,7 +117,7 @@ static bool take_lock(struct local_farm *f, struct error *err)
     f->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (f->lock < 0)
         return error_set(err, ERROR_IO, "%s: %s", path, strerror(errno));
-    if (flock(f->lock, LOCK_EX | LOCK_NB) != 0) {
+    if (!file_lock(f->lock, 0)) {
         char holder[32] = "";
         ssize_t n = read(f->lock, holder, sizeof holder - 1);
         holder[n > 0 ? strcspn(holder, "\n") : 0] = '\0';

@@ -317,7 +317,7 @@ static bool open_all(struct process *p, const struct settings *s, struct error *
 
     if (!pack_check_files(s->pack, true, err))
         return false;
-    p->lock = file_make_dirs(s->state, 0700, err) ? state_lock(s->state, err) : -1;
+    p->lock = file_make_dirs(s->state, 0700, err) ? state_lock(s->state, FILE_LOCK_PATIENCE_MS, err) : -1;
     if (p->lock < 0)
         return false;
     p->signals = open_signals(err);

@@ -19,7 +19,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -203,7 +202,7 @@ static bool open_places(struct places *p, struct error *err)
     p->lock_fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (p->lock_fd < 0)
         return error_set(err, ERROR_IO, "%s: %s", lock, strerror(errno));
-    if (flock(p->lock_fd, LOCK_EX | LOCK_NB) != 0)
+    if (!file_lock(p->lock_fd, FILE_LOCK_PATIENCE_MS))
         return error_set(err, ERROR_USAGE, "%s: another worker uses this folder; give each its own --state", p->state);
     return true;
 }

@@ -1,6 +1,7 @@
 #include "common/base/file.h"
 
 #include "common/base/arena.h"
+#include "common/base/clock.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -332,4 +334,16 @@ bool file_join(char *to, size_t room, const char *dir, const char *name)
 {
     int n = snprintf(to, room, "%s/%s", dir, name);
     return n >= 0 && (size_t)n < room;
+}
+
+bool file_lock(int fd, int64_t patience_ms)
+{
+    const int64_t until_ms = clock_now_ms() + patience_ms;
+
+    while (flock(fd, LOCK_EX | LOCK_NB)) {
+        if ((errno != EWOULDBLOCK && errno != EINTR) || clock_now_ms() >= until_ms)
+            return false;
+        usleep(20000);
+    }
+    return true;
 }

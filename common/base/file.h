@@ -38,4 +38,11 @@ bool file_remove_tree(const char *path, struct error *err);
 /* "DIR/NAME" into a caller's buffer; false when it does not fit. */
 bool file_join(char *to, size_t room, const char *dir, const char *name);
 
+/* A process that was killed keeps its locks until what it was writing is on the disk: who starts the next one waits so
+ * long for it. */
+#define FILE_LOCK_PATIENCE_MS 3000
+/* Locks an open file against other processes, waiting at most so long; the kernel gives the lock back however this one
+ * ends. False: another one has it. */
+bool file_lock(int fd, int64_t patience_ms);
+
 #endif

@@ -164,18 +164,13 @@ static void on_checkpoint(struct farm *f, struct worker *w, const Shotline__Work
                  t->attempt.v, w->id.v, c->step, state.bytes);
 }
 
-static void on_ready(struct farm *f, struct worker *w, const Shotline__WorkerReady *r, int64_t now_ms)
+static void on_ready(struct farm *f, struct worker *w, const Shotline__WorkerReady *r)
 {
     /* It asks although we gave it something that it never named: either the lease was lost on its way, or both messages
-     * crossed. The same lease again is right in both cases. */
-    for (uint32_t i = 0; i < w->running_count; i++) {
-        const struct task *t = ledger_task(&f->ledger, w->running[i]);
-
-        if (t && t->state == TASK_RUNNING && t->worker.v == w->id.v && !t->seen) {
-            if (now_ms - t->dispatched_ms >= f->fleet.heartbeat_ms)
-                tell_lease(f, w, t);
-            return;
-        }
+     * crossed. The same lease again is right in both cases, unless something else that it says now ends it. */
+    if (leases_unheard(f, w)) {
+        w->lease_again = true;
+        return;
     }
     uint32_t room = w->draining ? 0 : WORKER_MAX_RUNNING - w->running_count;
     w->credit = r->slots < room ? r->slots : room;
@@ -401,7 +396,7 @@ static bool on_words(struct farm *f, struct worker *w, const Shotline__ToCoordin
     if (m->done && !on_done(f, w, m->done, now_ms, err))
         return false;
     if (m->ready)
-        on_ready(f, w, m->ready, now_ms);
+        on_ready(f, w, m->ready);
     if (m->bye)
         on_bye(f, w);
     return true;

@@ -34,6 +34,7 @@ struct worker {
     bool dirty;       /* name or boot id must be saved; the fleet's flag says so too */
     int64_t heard_ms; /* when it last said anything */
     uint32_t credit;  /* attempts that it asked for and did not get yet */
+    bool lease_again; /* it asked, though it was given one that it never spoke of */
     uint64_t answer;  /* number of the message that acknowledges its last report, which a lease may go with; 0: none */
     struct task_id running[WORKER_MAX_RUNNING];
     uint32_t running_count;

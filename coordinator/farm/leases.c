@@ -145,12 +145,38 @@ static bool inputs_present(struct farm *f, struct task *t)
     return true;
 }
 
+const struct task *leases_unheard(const struct farm *f, const struct worker *w)
+{
+    for (uint32_t i = 0; i < w->running_count; i++) {
+        const struct task *t = ledger_task(&f->ledger, w->running[i]);
+
+        if (t && t->state == TASK_RUNNING && t->worker.v == w->id.v && !t->seen)
+            return t;
+    }
+    return NULL;
+}
+
+/* When all that came in this turn was heard: a lease that it ended is not given again. */
+static void give_again(struct farm *f, struct worker *w, int64_t now_ms)
+{
+    const struct task *t = w->alive ? leases_unheard(f, w) : NULL;
+
+    w->lease_again = false;
+    if (t && now_ms - t->dispatched_ms >= f->fleet.heartbeat_ms)
+        tell_lease(f, w, t);
+}
+
 void leases_dispatch(struct farm *f, int64_t now_ms)
 {
     size_t credit = 0;
 
-    for (size_t i = 0; i < f->fleet.count; i++)
-        credit += f->fleet.workers[i]->alive ? f->fleet.workers[i]->credit : 0;
+    for (size_t i = 0; i < f->fleet.count; i++) {
+        struct worker *w = f->fleet.workers[i];
+
+        if (w->lease_again)
+            give_again(f, w, now_ms);
+        credit += w->alive ? w->credit : 0;
+    }
     if (!credit)
         return;
     size_t room = 2 * credit + 16;

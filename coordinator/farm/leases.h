@@ -4,8 +4,11 @@
 
 #include "coordinator/farm/farm.h"
 
-/* Gives ready tasks to workers that asked for work. */
+/* Gives ready tasks to workers that asked for work, and once more the leases that were lost on their way. */
 void leases_dispatch(struct farm *f, int64_t now_ms);
+
+/* The lease of a worker of which it never spoke; NULL: none. */
+const struct task *leases_unheard(const struct farm *f, const struct worker *w);
 
 /* Gives up silent workers and leases that ran out, and tells workers to stop what nobody wants any more. */
 void leases_tick(struct farm *f, int64_t now_ms);

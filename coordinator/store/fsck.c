@@ -408,7 +408,7 @@ bool fsck_run(const char *state, bool repair, fsck_say *say, void *context, stru
         return error_set(err, ERROR_USAGE, "%s: %s", state, strerror(ENAMETOOLONG));
     if (!file_exists(path))
         return error_set(err, ERROR_INPUT, "%s: no farm.db here: expected the state folder of a coordinator", state);
-    int lock = state_lock(state, err);
+    int lock = state_lock(state, 0, err);
     if (lock < 0)
         return error_wrap(err, "stop the farm first");
     k.store = store_check_open(path, err);

@@ -6,10 +6,9 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
-int state_lock(const char *state, struct error *err)
+int state_lock(const char *state, int64_t patience_ms, struct error *err)
 {
     char path[PATH_MAX];
 
@@ -22,7 +21,7 @@ int state_lock(const char *state, struct error *err)
         error_set(err, ERROR_IO, "%s: %s", path, strerror(errno));
         return -1;
     }
-    if (flock(fd, LOCK_EX | LOCK_NB)) {
+    if (!file_lock(fd, patience_ms)) {
         error_set(err, ERROR_IO, "%s: another coordinator works with this state folder", state);
         close(fd);
         return -1;

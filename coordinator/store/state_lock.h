@@ -4,7 +4,10 @@
 
 #include "common/base/error.h"
 
-/* Locks a folder that exists: a file to be closed by the caller; -1 with *err when another process has it. */
-int state_lock(const char *state, struct error *err);
+#include <stdint.h>
+
+/* Locks a folder that exists: a file to be closed by the caller; -1 with *err when another process has it. Patience:
+ * see file_lock. */
+int state_lock(const char *state, int64_t patience_ms, struct error *err);
 
 #endif

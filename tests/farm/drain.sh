@@ -11,6 +11,7 @@ until_saved() {
     until [ "$(grep -c task.checkpoint "$log")" -gt "$seen" ]; do
         "$shotline" status "$id" --json | grep -qE '"state": ?"(done|failed)"' && fail "the campaign ended too early: $1"
         kill -0 "$worker" 2>/dev/null || fail "the worker ended: $1"
+        kill -0 "$coordinator" 2>/dev/null || fail "the coordinator ended: $1: $(tail -n 1 "$log")"
         sleep 0.02
     done
 }
@@ -34,7 +35,7 @@ until_saved "before the second worker was killed"
 kill -9 "$worker"
 start_worker three
 until_saved "before the coordinator was killed"
-kill -9 "$coordinator"
+kill -9 "$coordinator" # the next one waits until it is gone
 start_coordinator --checkpoint-ms 1
 
 # A second SIGTERM ends at once, whatever the worker waits for: here the farm does not answer.

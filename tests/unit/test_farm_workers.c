@@ -120,6 +120,26 @@ static void lost_leases_are_found_again(void **state)
     assert_int_equal(again.attempt, first.attempt + 1);
 }
 
+/* A worker comes back after a restart of the farm, asks for work, and tells in the same moment how its lease ended. */
+static void a_lease_that_has_ended_is_not_given_again(void **state)
+{
+    struct sim *s = *state;
+    const Shotline__ToWorker *m;
+    struct sim_lease first;
+    char worker[32];
+
+    sim_submit(s, 1, PROMPT, NULL, 3000, NULL);
+    sim_hello(s, "w0", 1, &sim_proof);
+    sim_ready(s, "w0");
+    assert_true(sim_lease(s, &first));
+    s->now_ms += FARM_HEARTBEAT_MS;
+    sim_ready(s, "w0");
+    sim_failed(s, "w0", first.task, first.attempt, SHOTLINE__FAILURE_CLASS__FAILURE_WORKER);
+    sim_turn(s);
+    while ((m = sim_next(s, worker)))
+        assert_true(!m->lease || m->lease->task != first.task || m->lease->attempt > first.attempt);
+}
+
 /* A worker is killed after its last step and is back before anybody missed it: its outbox fills the task by the key,
  * and once. */
 static void a_result_outlives_its_process(void **state)
@@ -489,12 +509,19 @@ static void a_wrong_kernel_proof_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(only_whole_current_reports_commit), T(a_report_and_the_next_task_are_one_message_each_way),
-        T(lost_leases_are_found_again),       T(a_result_outlives_its_process),
-        T(a_black_hole_is_set_aside),         T(the_next_attempt_goes_on_from_the_saved_state),
-        T(a_false_state_drops_no_film),       T(a_stalled_attempt_is_given_up),
-        T(a_worker_is_drained_by_name),       T(failures_fail_the_video_with_their_reason),
-        T(out_of_memory_comes_back_lean),     T(the_next_task_of_its_kind_begins_lean),
+        T(only_whole_current_reports_commit),
+        T(a_report_and_the_next_task_are_one_message_each_way),
+        T(lost_leases_are_found_again),
+        T(a_lease_that_has_ended_is_not_given_again),
+        T(a_result_outlives_its_process),
+        T(a_black_hole_is_set_aside),
+        T(the_next_attempt_goes_on_from_the_saved_state),
+        T(a_false_state_drops_no_film),
+        T(a_stalled_attempt_is_given_up),
+        T(a_worker_is_drained_by_name),
+        T(failures_fail_the_video_with_their_reason),
+        T(out_of_memory_comes_back_lean),
+        T(the_next_task_of_its_kind_begins_lean),
         T(a_wrong_kernel_proof_is_refused),
     };
     setenv("SHOTLINE_LOG", "error", 1);

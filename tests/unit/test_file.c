@@ -3,10 +3,13 @@
 #include "tests/unit/temp_dir.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static int entries(void)
 {
@@ -145,6 +148,33 @@ static void join_tells_when_it_does_not_fit(void **state)
     assert_false(file_join(to, sizeof to, "ab", "cde"));
 }
 
+/* Another process holds it: refused at once without patience, got with patience when that process has ended. */
+static void a_lock_is_waited_for(void **state)
+{
+    (void)state;
+    int ready[2], go[2], status;
+    char byte;
+
+    assert_int_equal(pipe(ready) | pipe(go), 0);
+    pid_t child = fork();
+    if (!child) {
+        const int fd = open(in_dir("lock"), O_RDWR | O_CREAT, 0600);
+        close(go[1]);
+        _exit(file_lock(fd, 0) && write(ready[1], "x", 1) == 1 && read(go[0], &byte, 1) == 0 ? 0 : 1);
+    }
+    close(go[0]);
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    const int fd = open(in_dir("lock"), O_RDWR | O_CREAT, 0600);
+    assert_false(file_lock(fd, 0));
+    close(go[1]); /* it ends now */
+    assert_true(file_lock(fd, 60000));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    close(fd);
+    close(ready[0]);
+    close(ready[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -155,6 +185,7 @@ int main(void)
         cmocka_unit_test(folders_are_made_with_their_parents),
         cmocka_unit_test(remove_tree_does_not_follow_links),
         cmocka_unit_test(join_tells_when_it_does_not_fit),
+        cmocka_unit_test(a_lock_is_waited_for),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

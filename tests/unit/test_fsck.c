@@ -383,7 +383,7 @@ static void a_running_farm_and_other_folders_are_refused(void **state)
     struct error err;
 
     (void)state;
-    int lock = state_lock(s->dir, &err);
+    int lock = state_lock(s->dir, 0, &err);
     assert_true(lock >= 0);
     assert_false(fsck_run(s->dir, true, hear, NULL, &r, &err));
     assert_non_null(strstr(err.text, "stop the farm first"));
