@@ -53,8 +53,8 @@ void gate_measure_frame(struct gate_measure *m, const uint8_t *rgb, int64_t unus
  *   drift       [x, say] of all of the picture that is no figure: the mean, 1/10000 of the width to the right in a
  *               second, and how much there was to see that tells it, 64 for a clear block; a value per half second
  *   figures     per member: {"share": 1/10000 of the pixels that have the member's colours, "dense": the same of the
- *               square that has most of them, 7/20 of the height, less that of what is beside it, "x", "y": their
- * centre in 1/100 of the measured picture's pixels, -1 where there are none}
+ *               square that has most of them, 7/20 of the height, less that of what is beside it, "x", "y":
+ *               their centre in 1/100 of the measured picture's pixels, -1 where there are none}
  */
 void gate_measure_json(const struct gate_measure *m, struct str *json);
 void gate_measure_close(struct gate_measure **m);
